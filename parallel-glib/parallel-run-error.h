@@ -33,7 +33,6 @@ G_BEGIN_DECLS
  * @PARALLEL_RUN_ERROR_HALTED: the run or the step was stopped before it could end
  * @PARALLEL_RUN_ERROR_OUTPUT_LIMIT: a step wrote more than its output limit
  * @PARALLEL_RUN_ERROR_CLOSED: the queue is closed and takes nothing more
- * @PARALLEL_RUN_ERROR_SINK: the output could not be printed
  *
  * What goes wrong with steps and runs.
  *
@@ -48,8 +47,7 @@ typedef enum
   PARALLEL_RUN_ERROR_SILENT,
   PARALLEL_RUN_ERROR_HALTED,
   PARALLEL_RUN_ERROR_OUTPUT_LIMIT,
-  PARALLEL_RUN_ERROR_CLOSED,
-  PARALLEL_RUN_ERROR_SINK
+  PARALLEL_RUN_ERROR_CLOSED
 } ParallelRunError;
 
 PARALLEL_AVAILABLE_IN_ALL

@@ -1,0 +1,28 @@
+/* parallel-command-task-private.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "parallel-command-task.h"
+
+G_BEGIN_DECLS
+
+/* What a command run needs of its task; constant once the task is in use. Engine thread. */
+
+/* The launcher, the program and its arguments, with the input of @step in its place. */
+char              **parallel_command_task_dup_argv (ParallelCommandTask  *self,
+                                                    ParallelStep         *step);
+const char * const *parallel_command_task_get_env  (ParallelCommandTask  *self);
+
+/* Opens what the program reads: a descriptor of its own; -1 without an error for /dev/null, with one if it fails. */
+int                 parallel_command_task_open_stdin (ParallelCommandTask  *self,
+                                                      GError              **error);
+
+/* A running program, in parallel-command-run.c. Engine thread. */
+void                parallel_command_run_start     (ParallelCommandTask  *task,
+                                                    ParallelStep         *step);
+void                parallel_command_run_stop      (ParallelStep         *step);
+
+G_END_DECLS

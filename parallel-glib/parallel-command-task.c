@@ -1,0 +1,835 @@
+/* parallel-command-task.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-command-task-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "parallel-run-error.h"
+#include "parallel-step.h"
+#include "parallel-task-private.h"
+#include "parallel-value.h"
+
+/**
+ * ParallelCommandTask:
+ *
+ * A program that is started for each step.
+ *
+ * Each `{}` in the arguments stands for the step's input, also in the middle of an argument; where there is none, the
+ * input is appended. An input is a string, any bytes but NUL, or a number.
+ *
+ * The program runs in a process group of its own, with default signal dispositions, with descriptors 0, 1 and 2 and no
+ * others, and dies with this program. Its standard input is `/dev/null` unless something else is set. Its output is the
+ * output of the step. It ends the step when it ends itself: a daemon that it leaves behind is not waited for.
+ *
+ * The step succeeds when the program exits with status 0. Otherwise it fails with %G_SPAWN_EXIT_ERROR and the exit status
+ * as the code, or with %G_SPAWN_ERROR_FAILED if a signal ended the program. A program that cannot be started fails the
+ * step with the code of [error@GLib.SpawnError] that says why.
+ *
+ * To stop it, SIGTERM is sent to its process group, and SIGKILL after the kill grace.
+ *
+ * ## Threads
+ *
+ * It is set up before it is used. The program is started by the library's own thread, whatever the size of this
+ * program, without a fork of it.
+ */
+
+struct _ParallelCommandTask
+{
+  ParallelTask   parent_instance;
+
+  /* Constant once the task is in use. */
+  char         **argv;
+  gboolean       shell;             /* argv is a shell with a command line, in which {} means nothing */
+  char         **env;               /* NULL: that of the program */
+  char          *cwd;
+  char         **launcher_prefix;
+  GBytes        *stdin_bytes;
+  char          *stdin_path;
+  gboolean       merge_stderr;
+  gboolean       measure_usage;
+
+  /* Engine thread only. */
+  int            stdin_fd;          /* a memory file with stdin_bytes, or -1 */
+};
+
+enum
+{
+  PROP_ARGV = 1,
+  PROP_ENVIRON,
+  PROP_CWD,
+  PROP_LAUNCHER_PREFIX,
+  PROP_STDIN_BYTES,
+  PROP_STDIN_PATH,
+  PROP_MERGE_STDERR,
+  PROP_MEASURE_USAGE,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+G_DEFINE_FINAL_TYPE (ParallelCommandTask, parallel_command_task, PARALLEL_TYPE_TASK)
+
+#define PLACEHOLDER "{}"
+#define MAX_DESCRIPTION 120     /* bytes */
+
+static gboolean
+has_placeholder (ParallelCommandTask *self)
+{
+  for (guint i = 0; !self->shell && self->argv != NULL && self->argv[i] != NULL; i++)
+    if (strstr (self->argv[i], PLACEHOLDER) != NULL)
+      return TRUE;
+
+  return FALSE;
+}
+
+static gboolean
+parallel_command_task_check (ParallelTask  *task,
+                             const GValue  *input,
+                             GError       **error)
+{
+  ParallelCommandTask *self = PARALLEL_COMMAND_TASK (task);
+
+  if (self->argv == NULL || self->argv[0] == NULL)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           "The command has no program: its argument vector is empty");
+      return FALSE;
+    }
+  if (input == NULL && has_placeholder (self))
+    {
+      g_autofree char *command = g_strjoinv (" ", self->argv);
+
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "The command “%s” has a place for an input, “" PLACEHOLDER "”, but the step has none", command);
+      return FALSE;
+    }
+  if (input != NULL && !g_value_type_transformable (G_VALUE_TYPE (input), G_TYPE_STRING))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "The input of a command must be a string or a number, not of the type %s",
+                   G_VALUE_TYPE_NAME (input));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static char *
+dup_input (ParallelStep *step)
+{
+  const GValue *input = parallel_step_get_input (step);
+  g_auto (GValue) string = G_VALUE_INIT;
+
+  if (input == NULL)
+    return NULL;
+
+  g_value_init (&string, G_TYPE_STRING);
+  g_value_transform (input, &string);
+  return g_value_get_string (&string) != NULL ? g_value_dup_string (&string) : g_strdup ("");
+}
+
+char **
+parallel_command_task_dup_argv (ParallelCommandTask *self,
+                                ParallelStep        *step)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_autofree char *input = dup_input (step);
+  gboolean replace = has_placeholder (self);
+
+  if (self->launcher_prefix != NULL)
+    g_strv_builder_addv (builder, (const char **) self->launcher_prefix);
+
+  for (guint i = 0; self->argv[i] != NULL; i++)
+    {
+      g_autoptr (GString) argument = g_string_new (self->argv[i]);
+
+      if (replace && input != NULL)
+        g_string_replace (argument, PLACEHOLDER, input, 0);
+      g_strv_builder_add (builder, argument->str);
+    }
+
+  /* "$0" of a command line is the shell's name, "$1" the input. */
+  if (self->shell && input != NULL)
+    g_strv_builder_add (builder, "sh");
+  if (!replace && input != NULL)
+    g_strv_builder_add (builder, input);
+
+  return g_strv_builder_end (builder);
+}
+
+static char *
+parallel_command_task_describe (ParallelTask *task,
+                                ParallelStep *step)
+{
+  ParallelCommandTask *self = PARALLEL_COMMAND_TASK (task);
+  g_auto (GStrv) argv = NULL;
+  g_autofree char *joined = NULL;
+  g_autofree char *valid = NULL;
+  const char *end;
+
+  if (self->argv == NULL || self->argv[0] == NULL)
+    return NULL;
+
+  argv = parallel_command_task_dup_argv (self, step);
+  joined = g_strjoinv (" ", self->shell ? argv + 2 : argv);
+  valid = g_utf8_make_valid (joined, -1);
+  if (strlen (valid) <= MAX_DESCRIPTION)
+    return g_steal_pointer (&valid);
+
+  end = g_utf8_find_prev_char (valid, valid + MAX_DESCRIPTION);
+  return g_strdup_printf ("%.*s…", (int) (end - valid), valid);
+}
+
+const char * const *
+parallel_command_task_get_env (ParallelCommandTask *self)
+{
+  return (const char * const *) self->env;
+}
+
+static gboolean
+write_all (int         fd,
+           const char *data,
+           gsize       length)
+{
+  while (length > 0)
+    {
+      gssize n = write (fd, data, length);
+
+      if (n < 0 && errno != EINTR)
+        return FALSE;
+      if (n > 0)
+        {
+          data += n;
+          length -= n;
+        }
+    }
+  return TRUE;
+}
+
+/* A file in memory and not a pipe: nobody has to feed it, and a program that does not read it raises no SIGPIPE. */
+static gboolean
+ensure_stdin_file (ParallelCommandTask  *self,
+                   GError              **error)
+{
+  gsize length;
+  const char *data = g_bytes_get_data (self->stdin_bytes, &length);
+  int fd;
+
+  if (self->stdin_fd >= 0)
+    return TRUE;
+
+  fd = memfd_create ("parallel-glib stdin", MFD_CLOEXEC);
+  if (fd >= 0 && write_all (fd, data, length))
+    {
+      self->stdin_fd = fd;
+      return TRUE;
+    }
+
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+               "The standard input could not be prepared: %s", g_strerror (errno));
+  if (fd >= 0)
+    close (fd);
+  return FALSE;
+}
+
+int
+parallel_command_task_open_stdin (ParallelCommandTask  *self,
+                                  GError              **error)
+{
+  g_autofree char *link = NULL;
+  const char *path = self->stdin_path;
+  int fd;
+
+  if (self->stdin_bytes != NULL)
+    {
+      if (!ensure_stdin_file (self, error))
+        return -1;
+
+      /* Opened again, so that each step has a position of its own. */
+      path = link = g_strdup_printf ("/proc/self/fd/%d", self->stdin_fd);
+    }
+  if (path == NULL)
+    return -1;
+
+  /* A FIFO without a writer must not stop the engine. */
+  fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (fd < 0 || fcntl (fd, F_SETFL, 0) < 0)
+    {
+      int saved_errno = errno;
+
+      if (fd >= 0)
+        close (fd);
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno),
+                   "The standard input “%s” could not be opened: %s", path, g_strerror (saved_errno));
+      return -1;
+    }
+  return fd;
+}
+
+static void
+parallel_command_task_start (ParallelTask *task,
+                             ParallelStep *step)
+{
+  parallel_command_run_start (PARALLEL_COMMAND_TASK (task), step);
+}
+
+static void
+parallel_command_task_stop (ParallelTask *task,
+                            ParallelStep *step)
+{
+  parallel_command_run_stop (step);
+}
+
+static void
+parallel_command_task_finalize (GObject *object)
+{
+  ParallelCommandTask *self = PARALLEL_COMMAND_TASK (object);
+
+  if (self->stdin_fd >= 0)
+    close (self->stdin_fd);
+  g_clear_pointer (&self->stdin_bytes, g_bytes_unref);
+  g_clear_pointer (&self->stdin_path, g_free);
+  g_clear_pointer (&self->cwd, g_free);
+  g_clear_pointer (&self->argv, g_strfreev);
+  g_clear_pointer (&self->env, g_strfreev);
+  g_clear_pointer (&self->launcher_prefix, g_strfreev);
+
+  G_OBJECT_CLASS (parallel_command_task_parent_class)->finalize (object);
+}
+
+static void
+parallel_command_task_get_property (GObject    *object,
+                                    guint       prop_id,
+                                    GValue     *value,
+                                    GParamSpec *pspec)
+{
+  ParallelCommandTask *self = PARALLEL_COMMAND_TASK (object);
+
+  switch (prop_id)
+    {
+    case PROP_ARGV:
+      g_value_set_boxed (value, self->argv);
+      break;
+    case PROP_ENVIRON:
+      g_value_set_boxed (value, self->env);
+      break;
+    case PROP_CWD:
+      g_value_set_string (value, self->cwd);
+      break;
+    case PROP_LAUNCHER_PREFIX:
+      g_value_set_boxed (value, self->launcher_prefix);
+      break;
+    case PROP_STDIN_BYTES:
+      g_value_set_boxed (value, self->stdin_bytes);
+      break;
+    case PROP_STDIN_PATH:
+      g_value_set_string (value, self->stdin_path);
+      break;
+    case PROP_MERGE_STDERR:
+      g_value_set_boolean (value, self->merge_stderr);
+      break;
+    case PROP_MEASURE_USAGE:
+      g_value_set_boolean (value, self->measure_usage);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+parallel_command_task_set_property (GObject      *object,
+                                    guint         prop_id,
+                                    const GValue *value,
+                                    GParamSpec   *pspec)
+{
+  ParallelCommandTask *self = PARALLEL_COMMAND_TASK (object);
+
+  switch (prop_id)
+    {
+    case PROP_ARGV:
+      self->argv = g_value_dup_boxed (value);
+      break;
+    case PROP_ENVIRON:
+      parallel_command_task_set_environ (self, g_value_get_boxed (value));
+      break;
+    case PROP_CWD:
+      parallel_command_task_set_cwd (self, g_value_get_string (value));
+      break;
+    case PROP_LAUNCHER_PREFIX:
+      parallel_command_task_set_launcher_prefix (self, g_value_get_boxed (value));
+      break;
+    case PROP_STDIN_BYTES:
+      parallel_command_task_set_stdin_bytes (self, g_value_get_boxed (value));
+      break;
+    case PROP_STDIN_PATH:
+      parallel_command_task_set_stdin_path (self, g_value_get_string (value));
+      break;
+    case PROP_MERGE_STDERR:
+      parallel_command_task_set_merge_stderr (self, g_value_get_boolean (value));
+      break;
+    case PROP_MEASURE_USAGE:
+      parallel_command_task_set_measure_usage (self, g_value_get_boolean (value));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+install_properties (GObjectClass *object_class)
+{
+  /**
+   * ParallelCommandTask:argv: (getter get_argv)
+   *
+   * The program and its arguments.
+   */
+  properties[PROP_ARGV] =
+    g_param_spec_boxed ("argv", NULL, NULL, G_TYPE_STRV,
+                        G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:environ: (setter set_environ)
+   *
+   * The environment of the program, each variable as `NAME=value`; `NULL` for the environment of this program.
+   */
+  properties[PROP_ENVIRON] =
+    g_param_spec_boxed ("environ", NULL, NULL, G_TYPE_STRV,
+                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:cwd: (getter get_cwd) (setter set_cwd)
+   *
+   * The working directory of the program; `NULL` for that of this program.
+   */
+  properties[PROP_CWD] =
+    g_param_spec_string ("cwd", NULL, NULL, NULL,
+                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:launcher-prefix: (getter get_launcher_prefix) (setter set_launcher_prefix)
+   *
+   * A program and arguments that start the command: they are put in front of it, as with `nice` or `flatpak-spawn
+   * --host`. `NULL` for none.
+   */
+  properties[PROP_LAUNCHER_PREFIX] =
+    g_param_spec_boxed ("launcher-prefix", NULL, NULL, G_TYPE_STRV,
+                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:stdin-bytes: (getter get_stdin_bytes) (setter set_stdin_bytes)
+   *
+   * What each program can read from its standard input.
+   */
+  properties[PROP_STDIN_BYTES] =
+    g_param_spec_boxed ("stdin-bytes", NULL, NULL, G_TYPE_BYTES,
+                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:stdin-path: (getter get_stdin_path) (setter set_stdin_path)
+   *
+   * The file that is the standard input of each program.
+   */
+  properties[PROP_STDIN_PATH] =
+    g_param_spec_string ("stdin-path", NULL, NULL, NULL,
+                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:merge-stderr: (getter get_merge_stderr) (setter set_merge_stderr)
+   *
+   * Whether the program's standard error goes where its standard output goes, in the order in which it is written.
+   */
+  properties[PROP_MERGE_STDERR] =
+    g_param_spec_boolean ("merge-stderr", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:measure-usage: (getter get_measure_usage) (setter set_measure_usage)
+   *
+   * Whether processor time and peak memory of the program are measured. It costs a second, tiny process for as long as
+   * the program runs.
+   */
+  properties[PROP_MEASURE_USAGE] =
+    g_param_spec_boolean ("measure-usage", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+static void
+parallel_command_task_class_init (ParallelCommandTaskClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  ParallelTaskClass *task_class = PARALLEL_TASK_CLASS (klass);
+
+  object_class->finalize = parallel_command_task_finalize;
+  object_class->get_property = parallel_command_task_get_property;
+  object_class->set_property = parallel_command_task_set_property;
+  install_properties (object_class);
+
+  task_class->place = PARALLEL_TASK_PLACE_ENGINE;
+  task_class->start = parallel_command_task_start;
+  task_class->stop = parallel_command_task_stop;
+  task_class->describe = parallel_command_task_describe;
+  task_class->check = parallel_command_task_check;
+}
+
+static void
+parallel_command_task_init (ParallelCommandTask *self)
+{
+  self->stdin_fd = -1;
+}
+
+/**
+ * parallel_command_task_new:
+ * @argv: (array zero-terminated=1) (element-type filename): the program, looked for in `PATH`, and its arguments
+ *
+ * Makes a task that starts a program.
+ *
+ * Returns: (transfer full): the new task
+ */
+ParallelTask *
+parallel_command_task_new (const char * const *argv)
+{
+  g_return_val_if_fail (argv != NULL && argv[0] != NULL, NULL);
+
+  return g_object_new (PARALLEL_TYPE_COMMAND_TASK, "argv", argv, NULL);
+}
+
+/**
+ * parallel_command_task_new_shell:
+ * @command_line: (type filename): a command line for `/bin/sh`
+ *
+ * Makes a task that runs a command line in a shell. `{}` means nothing in it; the input of a step is `$1`.
+ *
+ * Returns: (transfer full): the new task
+ */
+ParallelTask *
+parallel_command_task_new_shell (const char *command_line)
+{
+  ParallelTask *self;
+
+  g_return_val_if_fail (command_line != NULL, NULL);
+
+  self = parallel_command_task_new ((const char * const []) { "/bin/sh", "-c", command_line, NULL });
+  PARALLEL_COMMAND_TASK (self)->shell = TRUE;
+
+  return self;
+}
+
+/* As g_set_str() of later GLib versions. */
+static gboolean
+set_string (char       **field,
+            const char  *value)
+{
+  char *previous = *field;
+
+  if (g_strcmp0 (previous, value) == 0)
+    return FALSE;
+
+  *field = g_strdup (value);
+  g_free (previous);
+  return TRUE;
+}
+
+/**
+ * parallel_command_task_get_argv: (get-property argv)
+ * @self: a command task
+ *
+ * The program and its arguments.
+ *
+ * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): the arguments
+ */
+const char * const *
+parallel_command_task_get_argv (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
+
+  return (const char * const *) self->argv;
+}
+
+/**
+ * parallel_command_task_set_environ: (set-property environ)
+ * @self: a command task
+ * @env: (nullable) (array zero-terminated=1) (element-type filename): each variable as `NAME=value`, or %NULL for the
+ *   environment of this program at the start of each step
+ *
+ * Sets the whole environment of the program.
+ */
+void
+parallel_command_task_set_environ (ParallelCommandTask *self,
+                                   const char * const  *env)
+{
+  char **previous;
+
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+
+  previous = self->env;
+  self->env = g_strdupv ((char **) env);
+  g_strfreev (previous);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ENVIRON]);
+}
+
+/**
+ * parallel_command_task_setenv:
+ * @self: a command task
+ * @variable: (type filename): the name of a variable, without `=`
+ * @value: (type filename): its value
+ *
+ * Sets one variable in the program's environment. The first such call takes a copy of the environment of this program,
+ * if none was set.
+ */
+void
+parallel_command_task_setenv (ParallelCommandTask *self,
+                              const char          *variable,
+                              const char          *value)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+  g_return_if_fail (variable != NULL && variable[0] != '\0' && strchr (variable, '=') == NULL);
+  g_return_if_fail (value != NULL);
+
+  if (self->env == NULL)
+    self->env = g_get_environ ();
+  self->env = g_environ_setenv (self->env, variable, value, TRUE);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ENVIRON]);
+}
+
+/**
+ * parallel_command_task_unsetenv:
+ * @self: a command task
+ * @variable: (type filename): the name of a variable
+ *
+ * Removes one variable from the program's environment, as [method@CommandTask.setenv] sets one.
+ */
+void
+parallel_command_task_unsetenv (ParallelCommandTask *self,
+                                const char          *variable)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+  g_return_if_fail (variable != NULL && strchr (variable, '=') == NULL);
+
+  if (self->env == NULL)
+    self->env = g_get_environ ();
+  self->env = g_environ_unsetenv (self->env, variable);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ENVIRON]);
+}
+
+/**
+ * parallel_command_task_get_cwd: (get-property cwd)
+ * @self: a command task
+ *
+ * The working directory of the program.
+ *
+ * Returns: (transfer none) (nullable) (type filename): the folder, or %NULL for that of this program
+ */
+const char *
+parallel_command_task_get_cwd (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
+
+  return self->cwd;
+}
+
+/**
+ * parallel_command_task_set_cwd: (set-property cwd)
+ * @self: a command task
+ * @cwd: (nullable) (type filename): a folder, or %NULL for that of this program
+ *
+ * Sets the working directory of the program. A folder that does not exist fails the step with %G_SPAWN_ERROR_CHDIR.
+ */
+void
+parallel_command_task_set_cwd (ParallelCommandTask *self,
+                               const char          *cwd)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+
+  if (set_string (&self->cwd, cwd))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CWD]);
+}
+
+/**
+ * parallel_command_task_get_launcher_prefix: (get-property launcher-prefix)
+ * @self: a command task
+ *
+ * What starts the command.
+ *
+ * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): a program and arguments, or
+ *   %NULL for none
+ */
+const char * const *
+parallel_command_task_get_launcher_prefix (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
+
+  return (const char * const *) self->launcher_prefix;
+}
+
+/**
+ * parallel_command_task_set_launcher_prefix: (set-property launcher-prefix)
+ * @self: a command task
+ * @prefix: (nullable) (array zero-terminated=1) (element-type filename): a program and arguments, or %NULL for none
+ *
+ * Sets what starts the command: it is put in front of it as it is, and `{}` means nothing in it.
+ */
+void
+parallel_command_task_set_launcher_prefix (ParallelCommandTask *self,
+                                           const char * const  *prefix)
+{
+  char **previous;
+
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+
+  previous = self->launcher_prefix;
+  self->launcher_prefix = g_strdupv ((char **) prefix);
+  g_strfreev (previous);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LAUNCHER_PREFIX]);
+}
+
+/**
+ * parallel_command_task_get_stdin_bytes: (get-property stdin-bytes)
+ * @self: a command task
+ *
+ * What each program can read.
+ *
+ * Returns: (transfer none) (nullable): the bytes, or %NULL
+ */
+GBytes *
+parallel_command_task_get_stdin_bytes (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
+
+  return self->stdin_bytes;
+}
+
+/**
+ * parallel_command_task_set_stdin_bytes: (set-property stdin-bytes)
+ * @self: a command task
+ * @bytes: (nullable): the bytes, or %NULL for none
+ *
+ * Sets what each program can read from its standard input. It comes before [property@CommandTask:stdin-path].
+ */
+void
+parallel_command_task_set_stdin_bytes (ParallelCommandTask *self,
+                                       GBytes              *bytes)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+
+  if (self->stdin_bytes == bytes)
+    return;
+
+  g_clear_pointer (&self->stdin_bytes, g_bytes_unref);
+  if (bytes != NULL)
+    self->stdin_bytes = g_bytes_ref (bytes);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STDIN_BYTES]);
+}
+
+/**
+ * parallel_command_task_get_stdin_path: (get-property stdin-path)
+ * @self: a command task
+ *
+ * The file that each program reads.
+ *
+ * Returns: (transfer none) (nullable) (type filename): the path, or %NULL
+ */
+const char *
+parallel_command_task_get_stdin_path (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
+
+  return self->stdin_path;
+}
+
+/**
+ * parallel_command_task_set_stdin_path: (set-property stdin-path)
+ * @self: a command task
+ * @path: (nullable) (type filename): a path, relative to the working directory of this program, or %NULL for none
+ *
+ * Sets the file that is the standard input of each program. One that cannot be opened fails the step.
+ */
+void
+parallel_command_task_set_stdin_path (ParallelCommandTask *self,
+                                      const char          *path)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+
+  if (set_string (&self->stdin_path, path))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STDIN_PATH]);
+}
+
+/**
+ * parallel_command_task_get_merge_stderr: (get-property merge-stderr)
+ * @self: a command task
+ *
+ * Whether both streams are one.
+ *
+ * Returns: %TRUE if they are merged
+ */
+gboolean
+parallel_command_task_get_merge_stderr (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), FALSE);
+
+  return self->merge_stderr;
+}
+
+/**
+ * parallel_command_task_set_merge_stderr: (set-property merge-stderr)
+ * @self: a command task
+ * @merge_stderr: whether to merge the streams
+ *
+ * Sets whether the program's standard error goes where its standard output goes.
+ */
+void
+parallel_command_task_set_merge_stderr (ParallelCommandTask *self,
+                                        gboolean             merge_stderr)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+
+  if (self->merge_stderr == merge_stderr)
+    return;
+
+  self->merge_stderr = merge_stderr;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MERGE_STDERR]);
+}
+
+/**
+ * parallel_command_task_get_measure_usage: (get-property measure-usage)
+ * @self: a command task
+ *
+ * Whether processor time and memory are measured.
+ *
+ * Returns: %TRUE if they are
+ */
+gboolean
+parallel_command_task_get_measure_usage (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), FALSE);
+
+  return self->measure_usage;
+}
+
+/**
+ * parallel_command_task_set_measure_usage: (set-property measure-usage)
+ * @self: a command task
+ * @measure_usage: whether to measure
+ *
+ * Sets whether processor time and peak memory of the program are measured, for [method@Step.get_user_time] and its
+ * siblings.
+ */
+void
+parallel_command_task_set_measure_usage (ParallelCommandTask *self,
+                                         gboolean             measure_usage)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+
+  if (self->measure_usage == measure_usage)
+    return;
+
+  self->measure_usage = measure_usage;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MEASURE_USAGE]);
+}

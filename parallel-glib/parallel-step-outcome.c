@@ -1,0 +1,685 @@
+/* parallel-step-outcome.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-step-private.h"
+
+#include <string.h>
+
+#include "parallel-run-error.h"
+
+/* What the user learns of a step while it runs and afterwards, and what the step's own code reports. */
+
+#define TAIL_BYTES      2000    /* of the output of a step, for its error */
+#define TAIL_LINES      10
+#define LAST_LINE_BYTES 500
+
+/* Each getter takes the lock for one field; they differ in nothing else. */
+#define LOCKED_GETTER(self, type, expression) \
+  G_STMT_START { \
+    type _value; \
+    g_mutex_lock (&(self)->mutex); \
+    _value = (expression); \
+    g_mutex_unlock (&(self)->mutex); \
+    return _value; \
+  } G_STMT_END
+
+/**
+ * parallel_step_get_index: (get-property index)
+ * @self: a step
+ *
+ * The place in the queue of its runner. May be called from any thread.
+ *
+ * Returns: the index, from 0, or -1 before the step is put
+ */
+gint64
+parallel_step_get_index (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), -1);
+
+  LOCKED_GETTER (self, gint64, self->index);
+}
+
+/**
+ * parallel_step_get_state: (get-property state)
+ * @self: a step
+ *
+ * Where the step is in its life. May be called from any thread.
+ *
+ * Returns: the state
+ */
+ParallelStepState
+parallel_step_get_state (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), PARALLEL_STEP_STATE_PENDING);
+
+  LOCKED_GETTER (self, ParallelStepState, self->state);
+}
+
+/**
+ * parallel_step_get_attempt: (get-property attempt)
+ * @self: a step
+ *
+ * Which attempt runs or ran last. May be called from any thread.
+ *
+ * Returns: the number, from 1, or 0 before the first
+ */
+guint
+parallel_step_get_attempt (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), 0);
+
+  LOCKED_GETTER (self, guint, self->attempt);
+}
+
+/**
+ * parallel_step_get_elapsed: (get-property elapsed)
+ * @self: a step
+ *
+ * How long the last attempt has taken so far, or took. May be called from any thread.
+ *
+ * Returns: seconds, 0 before it starts
+ */
+double
+parallel_step_get_elapsed (ParallelStep *self)
+{
+  gint64 started;
+  gint64 ended;
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), 0);
+
+  g_mutex_lock (&self->mutex);
+  started = self->started;
+  ended = self->state == PARALLEL_STEP_STATE_RUNNING ? g_get_monotonic_time () : self->ended;
+  g_mutex_unlock (&self->mutex);
+
+  return started == 0 ? 0 : (double) (ended - started) / G_USEC_PER_SEC;
+}
+
+/**
+ * parallel_step_dup_error: (get-property error)
+ * @self: a step
+ *
+ * Why the step failed or was halted. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): the error, or %NULL if there is none
+ */
+GError *
+parallel_step_dup_error (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  LOCKED_GETTER (self, GError *, self->error != NULL ? g_error_copy (self->error) : NULL);
+}
+
+/**
+ * parallel_step_dup_attempt_errors:
+ * @self: a step
+ *
+ * The errors of the attempts before the last, each with the last lines of its output. May be called from any
+ * thread.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): the messages, oldest first
+ */
+char **
+parallel_step_dup_attempt_errors (ParallelStep *self)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  g_mutex_lock (&self->mutex);
+  for (guint i = 0; self->attempt_errors != NULL && i < self->attempt_errors->len; i++)
+    g_strv_builder_add (builder, g_ptr_array_index (self->attempt_errors, i));
+  g_mutex_unlock (&self->mutex);
+
+  return g_strv_builder_end (builder);
+}
+
+/**
+ * parallel_step_get_result:
+ * @self: a step
+ *
+ * What the step's code has given to [method@Step.set_result]. May be called from any thread; while the step has not
+ * succeeded there is no result.
+ *
+ * Returns: (transfer none) (nullable): the result, or %NULL if there is none
+ */
+const GValue *
+parallel_step_get_result (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  /* Constant from the moment that the state is succeeded. */
+  LOCKED_GETTER (self, const GValue *,
+                 self->state == PARALLEL_STEP_STATE_SUCCEEDED && G_IS_VALUE (&self->result)
+                 ? &self->result : NULL);
+}
+
+/**
+ * parallel_step_set_result:
+ * @self: a running step
+ * @result: the result; its content is copied
+ *
+ * Gives the step's result: for the code of the step, while it runs. May be called from any thread. A later call
+ * replaces the result; once the step has ended, nothing happens.
+ */
+void
+parallel_step_set_result (ParallelStep *self,
+                          const GValue *result)
+{
+  GValue copy = G_VALUE_INIT;
+
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+  g_return_if_fail (G_IS_VALUE (result));
+
+  g_value_init (&copy, G_VALUE_TYPE (result));
+  g_value_copy (result, &copy);
+
+  g_mutex_lock (&self->mutex);
+  if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending)
+    {
+      GValue previous = self->result;
+
+      self->result = copy;
+      copy = previous;
+    }
+  g_mutex_unlock (&self->mutex);
+
+  if (G_IS_VALUE (&copy))
+    g_value_unset (&copy);
+}
+
+/**
+ * parallel_step_get_exit_status: (get-property exit-status)
+ * @self: a step
+ *
+ * How the program of a command step exited. May be called from any thread.
+ *
+ * Returns: the exit status, or -1 if it has not exited, was ended by a signal, or there is no program
+ */
+int
+parallel_step_get_exit_status (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), -1);
+
+  LOCKED_GETTER (self, int, self->exit_status);
+}
+
+/**
+ * parallel_step_get_term_signal: (get-property term-signal)
+ * @self: a step
+ *
+ * Which signal ended the program of a command step. May be called from any thread.
+ *
+ * Returns: the number of the signal, or 0
+ */
+int
+parallel_step_get_term_signal (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), 0);
+
+  LOCKED_GETTER (self, int, self->term_signal);
+}
+
+/**
+ * parallel_step_dup_subprocess: (get-property subprocess)
+ * @self: a step
+ *
+ * The process of a command step, from its start on. It is watched and reaped by the library; its pipes are not
+ * available. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): the process, or %NULL
+ */
+GSubprocess *
+parallel_step_dup_subprocess (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  LOCKED_GETTER (self, GSubprocess *,
+                 self->subprocess != NULL ? g_object_ref (self->subprocess) : NULL);
+}
+
+/**
+ * parallel_step_get_user_time: (get-property user-time)
+ * @self: a step
+ *
+ * The processor time that the program of a command step used with all the children that it waited for, where
+ * [property@CommandTask:measure-usage] is set. May be called from any thread.
+ *
+ * Returns: seconds, or -1 if it is not known
+ */
+double
+parallel_step_get_user_time (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), -1);
+
+  LOCKED_GETTER (self, double, self->user_time);
+}
+
+/**
+ * parallel_step_get_system_time: (get-property system-time)
+ * @self: a step
+ *
+ * As [method@Step.get_user_time], for the time that the kernel worked for it. May be called from any thread.
+ *
+ * Returns: seconds, or -1 if it is not known
+ */
+double
+parallel_step_get_system_time (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), -1);
+
+  LOCKED_GETTER (self, double, self->system_time);
+}
+
+/**
+ * parallel_step_get_max_rss: (get-property max-rss)
+ * @self: a step
+ *
+ * The most memory that the program of a command step, or one of its children, had resident at a time, where
+ * [property@CommandTask:measure-usage] is set. May be called from any thread.
+ *
+ * Returns: bytes, or -1 if it is not known
+ */
+gint64
+parallel_step_get_max_rss (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), -1);
+
+  LOCKED_GETTER (self, gint64, self->max_rss);
+}
+
+static gboolean
+write_bytes (ParallelStep          *self,
+             ParallelOutputStream   stream,
+             const void            *data,
+             gsize                  length,
+             GError               **error)
+{
+  g_autoptr (ParallelOutput) output = parallel_step_dup_stream (self, stream);
+  gboolean written;
+
+  if (output == NULL)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                           "Only a step that is running can write output");
+      return FALSE;
+    }
+
+  g_mutex_lock (&self->write_mutex);
+  written = parallel_output_append (output, data, length, error);
+  g_mutex_unlock (&self->write_mutex);
+
+  parallel_step_wrote (self, stream);
+  return written;
+}
+
+/**
+ * parallel_step_write:
+ * @self: a running step
+ * @stream: where to
+ * @bytes: what to write
+ * @error: return location for an error
+ *
+ * Writes output, any bytes: for the code of function and asynchronous steps. It is printed in the step's turn, as the
+ * output of a program would be. May be called from any thread.
+ *
+ * Returns: %TRUE, or %FALSE if the step is not running (%G_IO_ERROR_CLOSED), is over its output limit
+ *   (%PARALLEL_RUN_ERROR_OUTPUT_LIMIT), or the temporary file cannot be written
+ */
+gboolean
+parallel_step_write (ParallelStep          *self,
+                     ParallelOutputStream   stream,
+                     GBytes                *bytes,
+                     GError               **error)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), FALSE);
+  g_return_val_if_fail (stream <= PARALLEL_OUTPUT_STREAM_STDERR, FALSE);
+  g_return_val_if_fail (bytes != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return write_bytes (self, stream, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error);
+}
+
+/**
+ * parallel_step_print:
+ * @self: a running step
+ * @text: what to print; a newline is not added
+ * @error: return location for an error
+ *
+ * Writes text to the step's standard output, as [method@Step.write] does. May be called from any thread.
+ *
+ * Returns: %TRUE, or %FALSE with the errors of [method@Step.write]
+ */
+gboolean
+parallel_step_print (ParallelStep  *self,
+                     const char    *text,
+                     GError       **error)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), FALSE);
+  g_return_val_if_fail (text != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return write_bytes (self, PARALLEL_OUTPUT_STREAM_STDOUT, text, strlen (text), error);
+}
+
+/* A reference to the output of the last attempt, or NULL if it wrote nothing. */
+static ParallelOutput *
+dup_written (ParallelStep         *self,
+             ParallelOutputStream  stream)
+{
+  LOCKED_GETTER (self, ParallelOutput *,
+                 self->outputs[stream] != NULL ? parallel_output_ref (self->outputs[stream]) : NULL);
+}
+
+/**
+ * parallel_step_get_output_size:
+ * @self: a step
+ * @stream: which output
+ *
+ * How much can be read of the output of the last attempt so far. May be called from any thread.
+ *
+ * Returns: bytes
+ */
+guint64
+parallel_step_get_output_size (ParallelStep         *self,
+                               ParallelOutputStream  stream)
+{
+  g_autoptr (ParallelOutput) output = NULL;
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), 0);
+  g_return_val_if_fail (stream <= PARALLEL_OUTPUT_STREAM_STDERR, 0);
+
+  output = dup_written (self, stream);
+  return output != NULL ? parallel_output_get_size (output) : 0;
+}
+
+/**
+ * parallel_step_dup_output:
+ * @self: a step
+ * @stream: which output
+ * @error: return location for an error
+ *
+ * Reads the output of the last attempt so far into memory. With merged streams all of it is standard output. It can
+ * be read as long as the step is alive. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): the bytes, or %NULL if the temporary file cannot be read
+ */
+GBytes *
+parallel_step_dup_output (ParallelStep          *self,
+                          ParallelOutputStream   stream,
+                          GError               **error)
+{
+  g_autoptr (ParallelOutput) output = NULL;
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+  g_return_val_if_fail (stream <= PARALLEL_OUTPUT_STREAM_STDERR, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  output = dup_written (self, stream);
+  return output != NULL ? parallel_output_dup_bytes (output, error) : g_bytes_new (NULL, 0);
+}
+
+/**
+ * parallel_step_open_output:
+ * @self: a step
+ * @stream: which output
+ *
+ * Opens the output of the last attempt for reading. The stream is seekable and independent of all others; at its end
+ * it can be read again when the step has written more. May be called from any thread.
+ *
+ * Returns: (transfer full): a stream
+ */
+GInputStream *
+parallel_step_open_output (ParallelStep         *self,
+                           ParallelOutputStream  stream)
+{
+  g_autoptr (ParallelOutput) output = NULL;
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+  g_return_val_if_fail (stream <= PARALLEL_OUTPUT_STREAM_STDERR, NULL);
+
+  output = dup_written (self, stream);
+  return output != NULL ? parallel_output_open (output) : g_memory_input_stream_new ();
+}
+
+/**
+ * parallel_step_dup_output_tail:
+ * @self: a step
+ *
+ * The last lines that the step wrote, to its standard error if it wrote there, else to its standard output: at most 10
+ * lines and 2000 bytes. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): valid UTF-8 without a final newline, or %NULL if there is none
+ */
+char *
+parallel_step_dup_output_tail (ParallelStep *self)
+{
+  ParallelOutput *outputs[2];
+  char *tail = NULL;
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  parallel_step_dup_outputs (self, outputs);
+  if (outputs[PARALLEL_OUTPUT_STREAM_STDERR] != NULL)
+    tail = parallel_output_dup_tail (outputs[PARALLEL_OUTPUT_STREAM_STDERR], TAIL_BYTES, TAIL_LINES);
+  if (tail == NULL && outputs[PARALLEL_OUTPUT_STREAM_STDOUT] != NULL)
+    tail = parallel_output_dup_tail (outputs[PARALLEL_OUTPUT_STREAM_STDOUT], TAIL_BYTES, TAIL_LINES);
+  g_clear_pointer (&outputs[0], parallel_output_unref);
+  g_clear_pointer (&outputs[1], parallel_output_unref);
+
+  return tail;
+}
+
+static ParallelOutputStream
+get_last_stream (ParallelStep *self)
+{
+  LOCKED_GETTER (self, ParallelOutputStream, self->last_stream);
+}
+
+/**
+ * parallel_step_dup_last_line: (get-property last-line)
+ * @self: a step
+ *
+ * The last line that the step wrote, to whichever stream, cut to 500 bytes. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): valid UTF-8 without a newline, or %NULL if there is none
+ */
+char *
+parallel_step_dup_last_line (ParallelStep *self)
+{
+  g_autoptr (ParallelOutput) output = NULL;
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  output = dup_written (self, get_last_stream (self));
+  return output != NULL ? parallel_output_dup_tail (output, LAST_LINE_BYTES, 1) : NULL;
+}
+
+/* A sign of life and a property that others watch. */
+static void
+changed (ParallelStep        *self,
+         ParallelStepChanges  change)
+{
+  gpointer host;
+
+  if (!parallel_step_mark_changed (self, change))
+    return;
+
+  g_mutex_lock (&self->mutex);
+  host = self->host != NULL ? self->host_class->ref (self->host) : NULL;
+  g_mutex_unlock (&self->mutex);
+
+  if (host == NULL)
+    return;
+  self->host_class->changed (host, self);
+  self->host_class->unref (host);
+}
+
+/**
+ * parallel_step_get_progress: (get-property progress)
+ * @self: a step
+ *
+ * How much is done. May be called from any thread.
+ *
+ * Returns: from 0 to 1, or -1 if the step does not say
+ */
+double
+parallel_step_get_progress (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), -1);
+
+  LOCKED_GETTER (self, double, self->progress);
+}
+
+/**
+ * parallel_step_set_progress: (set-property progress)
+ * @self: a running step
+ * @progress: from 0 to 1, or -1 for unknown
+ *
+ * Says how much is done: for the code of the step. Counts as a sign of life. May be called from any thread.
+ */
+void
+parallel_step_set_progress (ParallelStep *self,
+                            double        progress)
+{
+  gboolean differs;
+
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+  g_return_if_fail ((progress >= 0 && progress <= 1) || progress == -1);
+
+  g_mutex_lock (&self->mutex);
+  differs = self->progress != progress;
+  self->progress = progress;
+  self->activity = g_get_monotonic_time ();
+  g_mutex_unlock (&self->mutex);
+
+  if (differs)
+    changed (self, PARALLEL_STEP_CHANGED_PROGRESS);
+}
+
+/**
+ * parallel_step_dup_status: (get-property status)
+ * @self: a step
+ *
+ * What the step says that it is doing. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): the text, or %NULL if the step does not say
+ */
+char *
+parallel_step_dup_status (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  LOCKED_GETTER (self, char *, g_strdup (self->status));
+}
+
+/**
+ * parallel_step_set_status: (set-property status)
+ * @self: a running step
+ * @status: (nullable): a short text, or %NULL for none
+ *
+ * Says what the step is doing: for the code of the step. Counts as a sign of life. May be called from any thread.
+ */
+void
+parallel_step_set_status (ParallelStep *self,
+                          const char   *status)
+{
+  g_autofree char *copy = g_strdup (status);
+  gboolean differs;
+
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+
+  g_mutex_lock (&self->mutex);
+  differs = g_strcmp0 (self->status, copy) != 0;
+  if (differs)
+    {
+      char *previous = self->status;
+
+      self->status = copy;
+      copy = previous;
+    }
+  self->activity = g_get_monotonic_time ();
+  g_mutex_unlock (&self->mutex);
+
+  if (differs)
+    changed (self, PARALLEL_STEP_CHANGED_STATUS);
+}
+
+/**
+ * parallel_step_heartbeat:
+ * @self: a running step
+ *
+ * A sign of life, for the silence timeout: for the code of the step. May be called from any thread.
+ */
+void
+parallel_step_heartbeat (ParallelStep *self)
+{
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+
+  g_mutex_lock (&self->mutex);
+  self->activity = g_get_monotonic_time ();
+  g_mutex_unlock (&self->mutex);
+}
+
+/**
+ * parallel_step_cancel:
+ * @self: a step
+ *
+ * Stops the step: it fails with %PARALLEL_RUN_ERROR_HALTED, within its kill grace, and the other steps go on. One that
+ * has not started yet fails when its turn comes, without being started. Nothing happens after its end. May be called from
+ * any thread.
+ */
+void
+parallel_step_cancel (ParallelStep *self)
+{
+  gpointer host;
+
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+
+  g_mutex_lock (&self->mutex);
+  host = self->host != NULL ? self->host_class->ref (self->host) : NULL;
+  g_mutex_unlock (&self->mutex);
+
+  if (host == NULL)
+    return;
+  self->host_class->stop (host, self,
+                          g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
+                                               "The step was cancelled"));
+  self->host_class->unref (host);
+}
+
+/**
+ * parallel_step_complete:
+ * @self: a running step
+ *
+ * Ends the step with success: for what a [callback@AsyncFunction] has started. To be called in the context of the
+ * runner's owner, once; a result is set before, by [method@Step.set_result]. After the end nothing happens.
+ */
+void
+parallel_step_complete (ParallelStep *self)
+{
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+
+  parallel_step_end (self, NULL);
+}
+
+/**
+ * parallel_step_fail:
+ * @self: a running step
+ * @error: what went wrong
+ *
+ * Ends the step with an error: for what a [callback@AsyncFunction] has started. To be called in the context of the
+ * runner's owner, once. After the end nothing happens.
+ */
+void
+parallel_step_fail (ParallelStep *self,
+                    const GError *error)
+{
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+  g_return_if_fail (error != NULL);
+
+  parallel_step_end (self, g_error_copy (error));
+}

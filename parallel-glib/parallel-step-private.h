@@ -1,0 +1,192 @@
+/* parallel-step-private.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "parallel-output.h"
+#include "parallel-step.h"
+
+G_BEGIN_DECLS
+
+/* What a step tells the run that it belongs to. The step knows no more of it than this table, so that steps and
+ * tasks stay below runs. All are called without a lock of the step's, in the thread that told the step. */
+typedef struct
+{
+  gpointer        (*ref)        (gpointer        host);
+  void            (*unref)      (gpointer        host);
+
+  /* The attempt runs now; only from tasks in the engine, the run itself knows of the others. */
+  void            (*started)    (gpointer        host,
+                                 ParallelStep   *step);
+  ParallelOutput *(*new_output) (gpointer        host,
+                                 ParallelStep   *step);
+  /* The first output on a stream is there. */
+  void            (*opened)     (gpointer        host,
+                                 ParallelStep   *step);
+  void            (*wrote)      (gpointer        host,
+                                 ParallelStep   *step);
+  /* The attempt ended; takes @error. */
+  void            (*ended)      (gpointer        host,
+                                 ParallelStep   *step,
+                                 GError         *error);
+  /* The step is to be stopped; takes @reason. */
+  void            (*stop)       (gpointer        host,
+                                 ParallelStep   *step,
+                                 GError         *reason);
+  /* Some of the properties that the user can watch have changed. */
+  void            (*changed)    (gpointer        host,
+                                 ParallelStep   *step);
+} ParallelStepHost;
+
+/* What the user set on a step, or what a runner has for the steps that set nothing. Times in seconds; negative: not
+ * set. */
+typedef struct
+{
+  double timeout;
+  double silence_timeout;
+  double kill_grace;
+  double retry_delay;
+  int    max_attempts;
+  gint64 output_limit;
+} ParallelStepLimits;
+
+#define PARALLEL_STEP_LIMITS_UNSET ((ParallelStepLimits) { -1, -1, -1, -1, -1, -1 })
+
+typedef enum
+{
+  PARALLEL_STEP_CHANGED_PROGRESS  = 1 << 0,
+  PARALLEL_STEP_CHANGED_STATUS    = 1 << 1,
+  PARALLEL_STEP_CHANGED_LAST_LINE = 1 << 2,
+  PARALLEL_STEP_CHANGED_STATE     = 1 << 3,
+  PARALLEL_STEP_CHANGED_NAME      = 1 << 4
+} ParallelStepChanges;
+
+struct _ParallelStep
+{
+  GObject                 parent_instance;
+
+  /* Constant once the step is in a run. */
+  ParallelTask           *task;
+  GValue                  input;
+  gint64                  index;
+  int                     priority;
+  ParallelStepLimits     *limits;         /* NULL: nothing set */
+
+  /* Accessed atomically. */
+  gint                    watched;        /* somebody outside of the library may look at the step */
+
+  /* Guarded by write_mutex, which is held while a function step's output is appended. */
+  GMutex                  write_mutex;
+
+  /* Guarded by mutex. */
+  GMutex                  mutex;
+  const ParallelStepHost *host_class;     /* NULL: not in a run yet */
+  gpointer                host;           /* a reference, while the step is in a run and not finished */
+  gpointer                item;           /* the run's own, not touched here */
+  char                   *name;
+  ParallelStepState       state;
+  gboolean                ending;         /* the running attempt has been ended by somebody */
+  guint                   attempt;
+  guint                   changes;        /* of ParallelStepChanges, not yet notified */
+  gint64                  started;        /* monotonic time, microseconds */
+  gint64                  ended;
+  gint64                  activity;       /* the last sign of life, monotonic time */
+  double                  grace;          /* of the running attempt, seconds */
+  GCancellable           *cancellable;    /* of the running attempt */
+  GError                 *stop_reason;    /* why the running attempt is being stopped */
+  GError                 *error;
+  GPtrArray              *attempt_errors; /* of char *, or NULL */
+  GValue                  result;
+  ParallelOutput         *outputs[2];
+  ParallelOutputStream    last_stream;    /* the one last written to */
+  GSubprocess            *subprocess;
+  int                     exit_status;    /* -1: did not exit */
+  int                     term_signal;
+  double                  user_time;      /* -1: not known */
+  double                  system_time;
+  gint64                  max_rss;
+  double                  progress;       /* -1: not known */
+  char                   *status;
+};
+
+/* A step of a run's own, without the cost of construct properties. Takes the contents of @input. */
+ParallelStep   *parallel_step_new_for_run        (ParallelTask            *task,
+                                                  GValue                  *input);
+
+/* Puts the step into a run, once in its life: FALSE when it is in one already. */
+gboolean        parallel_step_attach             (ParallelStep            *self,
+                                                  const ParallelStepHost  *host_class,
+                                                  gpointer                 host,
+                                                  gpointer                 item);
+gpointer        parallel_step_get_item           (ParallelStep            *self);
+void            parallel_step_set_index          (ParallelStep            *self,
+                                                  gint64                   index);
+
+/* The value of one limit: the step's own if set, else the one in @fallback. */
+ParallelStepLimits parallel_step_get_limits      (ParallelStep             *self,
+                                                  const ParallelStepLimits *fallback);
+
+/* The life of an attempt, told by the run. */
+void            parallel_step_begin              (ParallelStep            *self,
+                                                  GCancellable            *cancellable,
+                                                  double                   kill_grace);
+/* Takes @error. The step is pending again. */
+void            parallel_step_begin_again        (ParallelStep            *self,
+                                                  GError                  *error);
+/* Takes @error. The step is in its last state; lets go of the run. */
+void            parallel_step_settle             (ParallelStep            *self,
+                                                  ParallelStepState        state,
+                                                  GError                  *error);
+
+/* The life of an attempt, told by the task. The first to end it is the one that counts: an abandoned function
+ * that returns late is not heard. */
+void            parallel_step_report_started     (ParallelStep            *self);
+/* Takes @error, NULL for success. Who has no reference of its own does not touch the step afterwards. */
+void            parallel_step_end                (ParallelStep            *self,
+                                                  GError                  *error);
+void            parallel_step_set_subprocess     (ParallelStep            *self,
+                                                  GSubprocess             *subprocess);
+void            parallel_step_set_exit           (ParallelStep            *self,
+                                                  int                      exit_status,
+                                                  int                      term_signal);
+void            parallel_step_set_usage          (ParallelStep            *self,
+                                                  double                   user_time,
+                                                  double                   system_time,
+                                                  gint64                   max_rss);
+/* The output to append to; NULL when no attempt is running. */
+ParallelOutput *parallel_step_dup_stream         (ParallelStep            *self,
+                                                  ParallelOutputStream     stream);
+/* Something was appended to it. */
+void            parallel_step_wrote              (ParallelStep            *self,
+                                                  ParallelOutputStream     stream);
+GCancellable   *parallel_step_dup_cancellable    (ParallelStep            *self);
+
+/* Stopping. Returns FALSE when no attempt runs or it is being stopped already. Takes @reason in any case. */
+gboolean        parallel_step_take_stop_reason   (ParallelStep            *self,
+                                                  GError                  *reason);
+GError         *parallel_step_dup_stop_reason    (ParallelStep            *self);
+gboolean        parallel_step_is_ending          (ParallelStep            *self);
+gint64          parallel_step_get_activity       (ParallelStep            *self);
+/* The kill grace of the running attempt, in seconds. */
+double          parallel_step_get_grace          (ParallelStep            *self);
+gint64          parallel_step_get_started        (ParallelStep            *self);
+
+/* Refs to the outputs, or NULL. */
+void            parallel_step_dup_outputs        (ParallelStep            *self,
+                                                  ParallelOutput          *outputs[2]);
+
+/* Owner's context: notifies what has changed since the last time. */
+void            parallel_step_notify_changes     (ParallelStep            *self);
+/* Any thread: marks @change; returns whether the run must be told to have it notified. */
+gboolean        parallel_step_mark_changed       (ParallelStep            *self,
+                                                  ParallelStepChanges      change);
+
+/* Whether the last reference may be dropped in any thread: nobody but the caller has one, and no value in it brings
+ * code of the user's with it. */
+gboolean        parallel_step_can_drop_anywhere  (ParallelStep            *self);
+
+void            parallel_step_clear_host         (ParallelStep            *self);
+
+G_END_DECLS

@@ -1,0 +1,44 @@
+/* parallel-task-private.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "parallel-task.h"
+
+G_BEGIN_DECLS
+
+/* Where a task's start() is called, and so where its steps live:
+ *
+ * THREAD  in a worker thread of the run, which it occupies until it has ended the step. It is stopped by the
+ *         step's cancellable.
+ * OWNER   in the owner's main context; it returns at once and ends the step later, in the same context. It is
+ *         stopped by the step's cancellable.
+ * ENGINE  in the engine thread; it returns at once. It is stopped by stop(), also in the engine thread, which must
+ *         end the step within its kill grace plus a bounded time. */
+typedef enum
+{
+  PARALLEL_TASK_PLACE_THREAD,
+  PARALLEL_TASK_PLACE_OWNER,
+  PARALLEL_TASK_PLACE_ENGINE
+} ParallelTaskPlace;
+
+ParallelTaskPlace parallel_task_get_place (ParallelTask *self);
+
+/* Starts an attempt of @step. Each start is answered by exactly one parallel_step_end(). */
+void              parallel_task_start     (ParallelTask *self,
+                                           ParallelStep *step);
+void              parallel_task_stop      (ParallelTask *self,
+                                           ParallelStep *step);
+
+/* What @step is doing, for dump(): "pid 123: sh -c …"; may be NULL. Any thread. */
+char             *parallel_task_describe  (ParallelTask *self,
+                                           ParallelStep *step);
+
+/* Whether the task can do anything with @input (NULL for none). Any thread. */
+gboolean          parallel_task_check     (ParallelTask *self,
+                                           const GValue *input,
+                                           GError      **error);
+
+G_END_DECLS

@@ -1,0 +1,62 @@
+/* parallel-value.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-value.h"
+
+#define MAX_TEXT 200    /* bytes of a value's text */
+
+/* Cuts @text, valid UTF-8, to at most MAX_TEXT bytes and an ellipsis. */
+static char *
+take_bounded (char *text)
+{
+  const char *end;
+
+  if (strlen (text) <= MAX_TEXT)
+    return text;
+
+  end = g_utf8_find_prev_char (text, text + MAX_TEXT + 1);
+  memcpy (text + (end - text), "…", strlen ("…") + 1);
+  return text;
+}
+
+char *
+parallel_value_dup_text (const GValue *value)
+{
+  g_autofree char *contents = NULL;
+
+  if (!G_IS_VALUE (value))
+    return NULL;
+
+  if (G_VALUE_HOLDS_STRING (value))
+    {
+      const char *string = g_value_get_string (value);
+
+      return string == NULL ? g_strdup ("NULL") : g_utf8_make_valid (string, -1);
+    }
+  if (G_VALUE_HOLDS_VARIANT (value) && g_value_get_variant (value) != NULL)
+    contents = g_variant_print (g_value_get_variant (value), FALSE);
+  else
+    contents = g_strdup_value_contents (value);
+
+  return take_bounded (g_utf8_make_valid (contents, -1));
+}
+
+gboolean
+parallel_value_is_plain (const GValue *value)
+{
+  if (!G_IS_VALUE (value))
+    return TRUE;
+
+  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value)))
+    {
+    case G_TYPE_INTERFACE:
+    case G_TYPE_BOXED:
+    case G_TYPE_OBJECT:
+      return FALSE;
+
+    default:
+      return G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value)) <= G_TYPE_VARIANT;
+    }
+}

@@ -1,0 +1,19 @@
+/* parallel-value.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <glib-object.h>
+
+G_BEGIN_DECLS
+
+/* A value as text that a person can read: strings as they are, made valid UTF-8, all else by g_strdup_value_contents
+ * in a bounded length. */
+char     *parallel_value_dup_text (const GValue *value);
+
+/* Whether the value can be freed without calling code that somebody outside of GLib wrote. */
+gboolean  parallel_value_is_plain (const GValue *value);
+
+G_END_DECLS
