@@ -7,23 +7,27 @@
 
 #include <stdint.h>
 
-/* What parallel-spawner.c and its helper, parallel-glib-exec, say to each other. The helper may be built without
- * a C library, so nothing but integers and positions stands here.
+/* What parallel-spawner.c and its helper, parallel-glib-exec, say to each other. The helper may
+ * be built without a C library, so nothing but integers and positions stands here.
  *
  * The helper's arguments, all of them required:
  *
  *   0  its own name
- *   1  the version of this protocol and the modes, e.g. "1" or "1m"; m: stay, and report the resource use
+ *   1  the version of this protocol and the modes, e.g. "1" or "1m"; m: stay, and report the
+ *      resource use
  *   2  the process id of the program that starts it, decimal
  *   3  the number of this start, decimal, 32 bits; returned in PARALLEL_EXEC_STARTED
- *   4  the working directory, or the empty string for the inherited one
- *   5  the path of the program to execute, relative to 4; it is not looked for in PATH
- *   6… the program's argv, at least argv[0]
+ *   4  the descriptor of the write end of the report pipe, decimal, at least 4; the helper moves
+ *      it to 3
+ *   5  the working directory, or the empty string for the inherited one
+ *   6  the path of the program to execute, relative to 5; it is not looked for in PATH
+ *   7… the program's argv, at least argv[0]
  *
- * 5 stands right before argv, so that both can be overwritten with "/bin/sh" and 5 when the program turns out to
- * be a script without an interpreter line. The environment is handed on as it is.
+ * 6 stands right before argv, so that both can be overwritten with "/bin/sh" and 6 when the
+ * program turns out to be a script without an interpreter line. The environment is handed on as
+ * it is.
  *
- * Descriptors 0, 1 and 2 are the program's; 3 is the write end of the report pipe. */
+ * Descriptors 0, 1 and 2 are the program's; all but these and the report pipe are closed. */
 
 #define PARALLEL_EXEC_VERSION   '1'
 #define PARALLEL_EXEC_MEASURE   'm'
@@ -34,6 +38,7 @@ enum
   PARALLEL_EXEC_ARG_MODE = 1,
   PARALLEL_EXEC_ARG_PARENT,
   PARALLEL_EXEC_ARG_NUMBER,
+  PARALLEL_EXEC_ARG_REPORT_FD,
   PARALLEL_EXEC_ARG_CWD,
   PARALLEL_EXEC_ARG_PROGRAM,
   PARALLEL_EXEC_ARG_ARGV
@@ -44,8 +49,8 @@ enum
 
 typedef enum
 {
-  PARALLEL_EXEC_STARTED = 1,  /* number: argument 3. Always the first record, written after setpgid() */
-  PARALLEL_EXEC_USAGE,        /* user_time, system_time and max_rss; written before the helper's exit */
+  PARALLEL_EXEC_STARTED = 1,  /* number: argument 3. The first record, after setpgid() */
+  PARALLEL_EXEC_USAGE,        /* user_time, system_time, max_rss; the last record */
   PARALLEL_EXEC_NO_PROTOCOL,  /* this and all that follow are failures: number is the errno */
   PARALLEL_EXEC_NO_CWD,
   PARALLEL_EXEC_NO_FORK,
@@ -53,8 +58,8 @@ typedef enum
   PARALLEL_EXEC_NO_SHELL      /* the program is a script, and /bin/sh cannot be executed */
 } ParallelExecKind;
 
-/* Many helpers share one pipe. Writes of up to PIPE_BUF bytes are atomic, so whole records come out of it; a size
- * that divides the page keeps them whole in the kernel's buffers as well. */
+/* Many helpers share one pipe. Writes of up to PIPE_BUF bytes are atomic, so whole records come
+ * out of it; a size that divides the page keeps them whole in the kernel's buffers as well. */
 typedef struct
 {
   uint32_t kind;

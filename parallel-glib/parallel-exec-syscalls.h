@@ -5,10 +5,12 @@
 
 #pragma once
 
-/* The system calls of parallel-glib-exec, for that one file only: each returns -errno on failure.
+/* The system calls of parallel-glib-exec, for that one file only: each returns -errno on
+ * failure.
  *
- * With PARALLEL_EXEC_FREESTANDING they are made directly and the helper has no C library, whose start-up would cost
- * twenty times what the helper does. The C library's headers are used for constants and structures alone. */
+ * With PARALLEL_EXEC_FREESTANDING they are made directly and the helper has no C library, whose
+ * start-up would cost twenty times what the helper does. The C library's headers are used for
+ * constants and structures alone. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,8 +105,8 @@ sys_call (long number,
 # error "No system calls for this processor: build without PARALLEL_EXEC_FREESTANDING"
 #endif
 
-/* The compiler may call these two for structures, even when told -ffreestanding. The empty asm keeps it from
- * recognising the loops and making each function call itself. */
+/* The compiler may call these two for structures, even when told -ffreestanding. The empty asm
+ * keeps it from recognising the loops and making each function call itself. */
 void *
 memset (void   *target,
         int     value,
@@ -209,9 +211,10 @@ sys_close_range (unsigned int first,
 }
 
 static inline long
-sys_set_cloexec (int fd)
+sys_move_to (int fd,
+             int target)
 {
-  return sys_call (SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0);
+  return sys_call (SYS_dup3, fd, target, O_CLOEXEC, 0, 0);
 }
 
 static inline long
@@ -232,7 +235,8 @@ sys_set_signal_mask (uint64_t blocked)
 static inline void
 sys_reset_signal (int number)
 {
-  /* SIG_DFL, no flags, empty mask: zero throughout, and so the order of the kernel's members is no matter. */
+  /* SIG_DFL, no flags, empty mask: zero throughout, and so the order of the kernel's members is
+   * no matter. */
   uint64_t action[8] = { 0 };
 
   sys_call (SYS_rt_sigaction, number, (long) action, 0, sizeof (uint64_t), 0);
@@ -287,7 +291,7 @@ sys_result (long result)
 #define sys_write(fd, data, size)  sys_result (write (fd, data, size))
 #define sys_close(fd)              sys_result (close (fd))
 #define sys_close_range(from, to)  sys_result (syscall (SYS_close_range, from, to, 0u))
-#define sys_set_cloexec(fd)        sys_result (fcntl (fd, F_SETFD, FD_CLOEXEC))
+#define sys_move_to(fd, target)    sys_result (dup3 (fd, target, O_CLOEXEC))
 #define sys_kill(pid, number)      sys_result (kill (pid, number))
 #define sys_fork()                 sys_result (fork ())
 #define sys_wait4(pid, status, ru) sys_result (wait4 (pid, status, 0, ru))
@@ -318,7 +322,12 @@ sys_set_signal_mask (uint64_t blocked)
 static inline void
 sys_reset_signal (int number)
 {
-  signal (number, SIG_DFL);
+  uint64_t action[8] = { 0 };
+
+  /* As above: the C library refuses its own two signals, and its posix_spawn() leaves them
+   * ignored. */
+  if (syscall (SYS_rt_sigaction, number, action, NULL, sizeof (uint64_t)) != 0)
+    signal (number, SIG_DFL);
 }
 
 #endif

@@ -7,12 +7,13 @@
 
 #include "parallel-exec-syscalls.h"
 
-/* Stands between GSubprocess and the program of a step, and does what posix_spawn() cannot: a process group, death
- * with the program that runs the steps, working directory, default signals, no stray descriptors. Its arguments and
- * its reports are described in parallel-exec-protocol.h; parallel-spawner.c is the other side.
+/* Stands between GSubprocess and the program of a step, and does what posix_spawn() cannot: a
+ * process group, death with the program that runs the steps, working directory, default signals,
+ * no stray descriptors. Its arguments and its reports are described in parallel-exec-protocol.h;
+ * parallel-spawner.c is the other side.
  *
- * It is started once for every step, so it allocates nothing, needs no C library, and makes no call that is not
- * needed. */
+ * It is started once for every step, so it allocates nothing, needs no C library, and makes no
+ * call that is not needed. */
 
 #define N_SIGNALS   64
 #define ALL_SIGNALS UINT64_MAX
@@ -24,8 +25,8 @@ typedef struct
   char **env;
 } Helper;
 
-/* The write end does not block. That a start was not reported hardly matters, so a full pipe must not delay it;
- * everything else waits for the other side. */
+/* The write end does not block. That a start was not reported hardly matters, so a full pipe
+ * must not delay it; everything else waits for the other side. */
 static void
 report (const ParallelExecRecord *record)
 {
@@ -45,8 +46,9 @@ fail (const Helper     *helper,
       ParallelExecKind  kind,
       long              error)
 {
-  ParallelExecRecord record = { .kind = kind, .pid = (int32_t) helper->pid, .number = (uint32_t) error };
+  ParallelExecRecord record = { .kind = kind, .pid = (int32_t) helper->pid };
 
+  record.number = (uint32_t) error;
   report (&record);
   sys_exit (PARALLEL_EXEC_EXIT_FAILED);
 }
@@ -62,8 +64,9 @@ parse_number (const char *text)
   return (long) number;
 }
 
-/* The size of the descriptor table, an upper bound of the descriptors in it. RLIMIT_NOFILE is none, because it
- * can be lowered later, and where it is unlimited counting up to it takes minutes. */
+/* The size of the descriptor table, an upper bound of the descriptors in it. RLIMIT_NOFILE is
+ * none, because it can be lowered later, and where it is unlimited counting up to it takes
+ * minutes. */
 static long
 get_table_size (void)
 {
@@ -92,10 +95,13 @@ get_table_size (void)
   return 65536;
 }
 
-/* close_range() needs Linux 5.9, and some containers' seccomp filters refuse what they do not know. */
+/* Leaves 0, 1, 2 and the report pipe, which the program will not see. close_range() needs Linux
+ * 5.9, and some containers' seccomp filters refuse what they do not know. */
 static void
-close_stray_descriptors (void)
+close_stray_descriptors (long report_fd)
 {
+  sys_move_to ((int) report_fd, PARALLEL_EXEC_REPORT_FD);
+
   if (sys_close_range (PARALLEL_EXEC_REPORT_FD + 1, ~0u) < 0)
     {
       long size = get_table_size ();
@@ -103,21 +109,24 @@ close_stray_descriptors (void)
       for (long fd = PARALLEL_EXEC_REPORT_FD + 1; fd < size; fd++)
         sys_close ((int) fd);
     }
-
-  sys_set_cloexec (PARALLEL_EXEC_REPORT_FD);
 }
 
-/* Asks for death with @parent, which may have died before that. */
+/* Asks for death with @parent, which may have died before that. 0 is a parent in another process
+ * id namespace. */
 static void
 die_with_parent (long parent)
 {
+  long actual;
+
   sys_prctl (PR_SET_PDEATHSIG, SIGKILL);
 
-  if (sys_getppid () != parent)
+  actual = sys_getppid ();
+  if (actual != parent && actual != 0)
     sys_exit (PARALLEL_EXEC_EXIT_FAILED);
 }
 
-/* A program for another processor is no script either, and what the shell says about it helps nobody. */
+/* A program for another processor is no script either, and what the shell says about it helps
+ * nobody. */
 static int
 looks_like_binary (const char *path)
 {
@@ -182,8 +191,8 @@ end_like (const Helper *helper,
     {
       int number = WTERMSIG (status);
 
-      /* The program left the core dump, if any. RLIMIT_CORE would not do: it is ignored when the core
-       * goes to a program. */
+      /* The program left the core dump, if any. RLIMIT_CORE would not do: it is ignored when the
+       * core goes to a program. */
       sys_prctl (PR_SET_DUMPABLE, 0);
       sys_kill (helper->pid, number);
       sys_set_signal_mask (ALL_SIGNALS & ~((uint64_t) 1 << (number - 1)));
@@ -193,12 +202,12 @@ end_like (const Helper *helper,
   sys_exit (WEXITSTATUS (status));
 }
 
-/* A process that only this one waits for is the way to its resource use: GLib reaps its own without it. And
- * because it is forked from here, its peak memory is its own, and not what it shared with a big program for the
- * moment of a vfork().
+/* A process that only this one waits for is the way to its resource use: GLib reaps its own
+ * without it. And because it is forked from here, its peak memory is its own, and not what it
+ * shared with a big program for the moment of a vfork().
  *
- * All signals are blocked meanwhile: one sent to the group is the program's to handle, and its usage must still be
- * reported. SIGKILL takes both. */
+ * All signals are blocked meanwhile: one sent to the group is the program's to handle, and its
+ * usage must still be reported. SIGKILL takes both. */
 static void __attribute__ ((noreturn))
 supervise (const Helper *helper)
 {
@@ -245,20 +254,20 @@ run (int    argc,
 
   if (argc <= PARALLEL_EXEC_ARG_ARGV)
     {
-      static const char text[] = "parallel-glib-exec is started by parallel-glib, and of no use otherwise.\n";
+      static const char text[] = "parallel-glib-exec: only parallel-glib can start this\n";
 
       (void) !sys_write (2, text, sizeof text - 1);
       sys_exit (PARALLEL_EXEC_EXIT_FAILED);
     }
 
-  /* Blocked until the program is executed; the thread that started this has them blocked anyway. Handlers are gone
-   * since this was executed, but what the parent ignores is still ignored. */
+  /* Blocked until the program is executed; the thread that started this has them blocked anyway.
+   * Handlers are gone since this was executed, but what the parent ignores is still ignored. */
   sys_set_signal_mask (ALL_SIGNALS);
   for (int number = 1; number <= N_SIGNALS; number++)
     sys_reset_signal (number);
   sys_setpgid (0, 0);
   die_with_parent (parse_number (argv[PARALLEL_EXEC_ARG_PARENT]));
-  close_stray_descriptors ();
+  close_stray_descriptors (parse_number (argv[PARALLEL_EXEC_ARG_REPORT_FD]));
 
   started.number = (uint32_t) parse_number (argv[PARALLEL_EXEC_ARG_NUMBER]);
   report (&started);
@@ -277,7 +286,8 @@ run (int    argc,
 
 void parallel_exec_start (long *stack);
 
-/* Called by _start with what the kernel has put on the stack: argc, argv, NULL, the environment, NULL. */
+/* Called by _start with what the kernel has put on the stack: argc, argv, NULL, the environment,
+ * NULL. */
 void __attribute__ ((noreturn, used))
 parallel_exec_start (long *stack)
 {

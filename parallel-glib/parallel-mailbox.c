@@ -169,13 +169,18 @@ parallel_mailbox_deliver (ParallelMailbox *self)
   return more;
 }
 
-void
+GMainContext *
 parallel_mailbox_set_waker (ParallelMailbox *self,
                             GMainContext    *waker)
 {
+  GMainContext *previous;
+
   g_mutex_lock (&self->mutex);
+  previous = self->waker;
   self->waker = waker;
   g_mutex_unlock (&self->mutex);
+
+  return previous;
 }
 
 void

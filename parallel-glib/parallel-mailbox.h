@@ -42,8 +42,9 @@ void             parallel_mailbox_post      (ParallelMailbox  *self,
 /* In the context: delivers what is there, in its time budget. Returns whether something is left. */
 gboolean         parallel_mailbox_deliver   (ParallelMailbox  *self);
 
-/* In the context. While set, @waker is woken by each post: for a wait that delivers by itself. NULL to end it. */
-void             parallel_mailbox_set_waker (ParallelMailbox  *self,
+/* In the context. While set, @waker is woken by what is posted: for a wait that delivers by itself. Returns the one
+ * before, to be set again at the end. */
+GMainContext    *parallel_mailbox_set_waker (ParallelMailbox  *self,
                                              GMainContext     *waker);
 
 /* In the context: calls all that is left as closed. */

@@ -142,7 +142,8 @@ announce (ParallelSequencer *self,
           guint64            length)
 {
   if (self->callbacks.printing != NULL)
-    self->callbacks.printing (self->user_data, turn->index, output, stream, offset, length);
+    self->callbacks.printing (self->user_data, turn->index, turn->data, output, stream, offset,
+                              length);
 }
 
 /* Prints some of what is between @offset and @end; returns how much, 0 if the rest of a line has to
@@ -196,7 +197,7 @@ is_interrupted_locked (ParallelSequencer *self,
   return self->hold || turn->discarded || self->state == PARALLEL_SEQUENCER_ABANDONED;
 }
 
-/* Where to go on with a stream of the turn; FALSE if not at all at the moment. */
+/* Where to go on with a stream of the turn, if it has it; FALSE if not at all at the moment. */
 static gboolean
 begin_stream (ParallelSequencer  *self,
               ParallelTurn       *turn,
@@ -235,6 +236,7 @@ commit_piece (ParallelSequencer *self,
   go_on = go_on && !is_interrupted_locked (self, turn);
   if (get_sink (self, stream) != NULL)
     {
+      self->n_printed++;
       self->unflushed[stream] = TRUE;
       self->last_printed = g_get_monotonic_time ();
     }
@@ -309,8 +311,7 @@ print_turn_locked (Printer      *self,
     parallel_sequencer_mark_locked (sequencer, turn);
   sequencer->current = NULL;
   sequencer->busy = FALSE;
-  if (turn->discarded || (self->closed && !more) ||
-      sequencer->state == PARALLEL_SEQUENCER_ABANDONED)
+  if (parallel_turn_is_exhausted (turn) || sequencer->state == PARALLEL_SEQUENCER_ABANDONED)
     parallel_sequencer_retire_locked (sequencer, turn, &after);
   parallel_sequencer_settle_locked (sequencer, &after);
   parallel_sequencer_unlock (sequencer, &after);

@@ -51,6 +51,7 @@ struct _ParallelSequencer
   ParallelTurn              *current;         /* being printed; only the printer may free it */
   guint64                    n_steps;         /* once closed */
   guint64                    n_turns;
+  guint64                    n_printed;       /* pieces */
   gint64                     keep_alive;      /* in microseconds, 0 for never */
   gint64                     last_printed;    /* monotonic time */
   gboolean                   hold;

@@ -22,12 +22,19 @@
  * closes or abandons it before the last parallel_sequencer_unref(). */
 
 static void
-release (ParallelAfterwards *after)
+release (ParallelSequencer  *self,
+         ParallelAfterwards *after)
 {
   GList *link;
 
   while ((link = g_queue_pop_head_link (&after->turns)) != NULL)
-    parallel_turn_free (link->data);
+    {
+      ParallelTurn *turn = link->data;
+
+      if (turn->data != NULL)
+        self->callbacks.release (self->user_data, turn->data);
+      parallel_turn_free (turn);
+    }
 
   for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
     {
@@ -43,7 +50,7 @@ parallel_sequencer_unlock (ParallelSequencer  *self,
   g_mutex_unlock (&self->mutex);
 
   /* Before the callback: whoever waits for it may look whether its sinks are free again. */
-  release (after);
+  release (self, after);
 
   if (after->error != NULL && self->callbacks.failed != NULL)
     self->callbacks.failed (self->user_data, g_steal_pointer (&after->error));
@@ -275,7 +282,7 @@ finalize (gpointer data)
   ParallelAfterwards after = { 0 };
 
   drop_all_turns_locked (self, &after);
-  release (&after);
+  release (self, &after);
 
   parallel_window_clear (&self->window);
   for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
@@ -386,7 +393,8 @@ parallel_sequencer_add (ParallelSequencer *self,
                         const char        *name,
                         gboolean           live,
                         ParallelOutput    *out,
-                        ParallelOutput    *err)
+                        ParallelOutput    *err,
+                        gpointer           data)
 {
   ParallelAfterwards after = { 0 };
   ParallelTurn *turn;
@@ -410,10 +418,35 @@ parallel_sequencer_add (ParallelSequencer *self,
   if (turn != NULL && turn != PARALLEL_SLOT_DONE && !turn->closed)
     {
       parallel_turn_adopt (turn, live, out, err, after.outputs);
+      if (turn->data == NULL)
+        turn->data = g_steal_pointer (&data);
       parallel_sequencer_mark_locked (self, turn);
       parallel_sequencer_settle_locked (self, &after);
     }
 
+  parallel_sequencer_unlock (self, &after);
+
+  if (data != NULL)
+    self->callbacks.release (self->user_data, data);
+}
+
+void
+parallel_sequencer_retract (ParallelSequencer *self,
+                            guint64            index)
+{
+  ParallelAfterwards after = { 0 };
+  ParallelTurn *turn;
+
+  g_return_if_fail (self != NULL);
+
+  g_mutex_lock (&self->mutex);
+  turn = parallel_window_get (&self->window, index);
+  if (turn != NULL && turn != PARALLEL_SLOT_DONE && !turn->closed)
+    for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
+      {
+        after.outputs[i] = g_steal_pointer (&turn->outputs[i]);
+        turn->printed[i] = 0;
+      }
   parallel_sequencer_unlock (self, &after);
 }
 
@@ -462,9 +495,11 @@ close_turn (ParallelSequencer *self,
       turn->closed = TRUE;
       turn->discarded = !!discard;
 
-      if (!discard)
+      /* All of a live step may be printed already: then the printer is not needed, and a hold does
+       * not keep the run from ending. */
+      if (turn == self->current || !parallel_turn_is_exhausted (turn))
         parallel_sequencer_mark_locked (self, turn);
-      else if (turn != self->current)
+      else
         parallel_sequencer_retire_locked (self, turn, &after);
     }
 
@@ -519,6 +554,20 @@ parallel_sequencer_abandon (ParallelSequencer *self)
   if (!is_over_locked (self))
     end_locked (self, PARALLEL_SEQUENCER_ABANDONED, &after);
   parallel_sequencer_unlock (self, &after);
+}
+
+guint64
+parallel_sequencer_get_printed (ParallelSequencer *self)
+{
+  guint64 n_printed;
+
+  g_return_val_if_fail (self != NULL, 0);
+
+  g_mutex_lock (&self->mutex);
+  n_printed = self->n_printed;
+  g_mutex_unlock (&self->mutex);
+
+  return n_printed;
 }
 
 char *

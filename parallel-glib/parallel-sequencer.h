@@ -25,10 +25,15 @@ typedef struct
   /* Some part of a step's output is about to be printed: the place of the `output` signal. May be NULL. */
   void (*printing) (gpointer              user_data,
                     guint64               index,
+                    gpointer              data,
                     ParallelOutput       *output,
                     ParallelOutputStream  stream,
                     guint64               offset,
                     guint64               length);
+
+  /* The sequencer has done with the @data of a step. */
+  void (*release)  (gpointer              user_data,
+                    gpointer              data);
 
   /* Nothing is left to print and the sequencer is closed; called once. */
   void (*drained)  (gpointer              user_data);
@@ -65,13 +70,19 @@ void               parallel_sequencer_set_keep_alive (ParallelSequencer *self,
 
 /* Step @index has made its first output on one of its streams. @name: for the tagged mode, copied. A step that may be
  * attempted again is not @live: it is printed only once it is done. A second add for the same index replaces the
- * outputs of the attempt before. Either output may be NULL and come with a later add of the same attempt. */
+ * outputs of the attempt before. Either output may be NULL and come with a later add of the same attempt. @data, NULL
+ * for none, is given to the printing callback, and released when all is printed. */
 void               parallel_sequencer_add     (ParallelSequencer    *self,
                                                guint64               index,
                                                const char           *name,
                                                gboolean              live,
                                                ParallelOutput       *out,
-                                               ParallelOutput       *err);
+                                               ParallelOutput       *err,
+                                               gpointer              data);
+
+/* The attempt of @index has failed and another one follows: drops what it wrote, as far as it is not printed. */
+void               parallel_sequencer_retract (ParallelSequencer    *self,
+                                               guint64               index);
 
 /* More was appended to an output of @index. Cheap when it is not that step's turn. */
 void               parallel_sequencer_wrote   (ParallelSequencer    *self,
@@ -93,6 +104,9 @@ void               parallel_sequencer_close   (ParallelSequencer    *self,
 /* Gives up on everything not printed yet, also when a sink is stuck: @drained follows at once, and the writer thread
  * ends as soon as its sink lets it go. */
 void               parallel_sequencer_abandon (ParallelSequencer    *self);
+
+/* How many pieces were printed so far, to see whether the sinks take anything. */
+guint64            parallel_sequencer_get_printed (ParallelSequencer *self);
 
 /* For dump(): what it is doing: "idle", "printing step 3", "held", … */
 char              *parallel_sequencer_describe (ParallelSequencer   *self);

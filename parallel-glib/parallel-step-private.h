@@ -88,6 +88,8 @@ struct _ParallelStep
   char                   *name;
   ParallelStepState       state;
   gboolean                ending;         /* the running attempt has been ended by somebody */
+  gboolean                abandoned;      /* its thread may still run; set once, before the end is told */
+  gpointer                watches[2];     /* the run's clocks of the running attempt, not touched here */
   guint                   attempt;
   guint                   changes;        /* of ParallelStepChanges, not yet notified */
   gint64                  started;        /* monotonic time, microseconds */
@@ -146,6 +148,8 @@ void            parallel_step_report_started     (ParallelStep            *self)
 /* Takes @error, NULL for success. Who has no reference of its own does not touch the step afterwards. */
 void            parallel_step_end                (ParallelStep            *self,
                                                   GError                  *error);
+/* Ends the attempt although its code has not returned. */
+void            parallel_step_abandon            (ParallelStep            *self);
 void            parallel_step_set_subprocess     (ParallelStep            *self,
                                                   GSubprocess             *subprocess);
 void            parallel_step_set_exit           (ParallelStep            *self,
@@ -183,8 +187,8 @@ void            parallel_step_notify_changes     (ParallelStep            *self)
 gboolean        parallel_step_mark_changed       (ParallelStep            *self,
                                                   ParallelStepChanges      change);
 
-/* Whether the last reference may be dropped in any thread: nobody but the caller has one, and no value in it brings
- * code of the user's with it. */
+/* Whether the step may be freed in any thread: nobody outside of the library watches it, and no value in it brings code
+ * of the user's with it. */
 gboolean        parallel_step_can_drop_anywhere  (ParallelStep            *self);
 
 void            parallel_step_clear_host         (ParallelStep            *self);

@@ -219,9 +219,10 @@ parallel_step_report_started (ParallelStep *self)
   drop_host (self, host);
 }
 
-void
-parallel_step_end (ParallelStep *self,
-                   GError       *error)
+static void
+end_attempt (ParallelStep *self,
+             GError       *error,
+             gboolean      abandoned)
 {
   const ParallelStepHost *host_class = NULL;
   gpointer host = NULL;
@@ -230,6 +231,7 @@ parallel_step_end (ParallelStep *self,
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->host != NULL)
     {
       self->ending = TRUE;
+      self->abandoned = abandoned;
       host_class = self->host_class;
       host = self->host_class->ref (self->host);
       if (self->stop_reason != NULL)
@@ -249,6 +251,31 @@ parallel_step_end (ParallelStep *self,
   /* The step may be gone afterwards. */
   host_class->ended (host, self, error);
   host_class->unref (host);
+}
+
+void
+parallel_step_end (ParallelStep *self,
+                   GError       *error)
+{
+  end_attempt (self, error, FALSE);
+}
+
+void
+parallel_step_abandon (ParallelStep *self)
+{
+  double grace = parallel_step_get_grace (self);
+
+  g_mutex_lock (&self->mutex);
+  if (self->stop_reason != NULL && !self->ending)
+    {
+      g_autofree char *message = g_steal_pointer (&self->stop_reason->message);
+
+      self->stop_reason->message =
+        g_strdup_printf ("%s; it did not end within its kill grace of %g s and was abandoned", message, grace);
+    }
+  g_mutex_unlock (&self->mutex);
+
+  end_attempt (self, NULL, TRUE);
 }
 
 void
@@ -464,8 +491,7 @@ parallel_step_mark_changed (ParallelStep        *self,
 gboolean
 parallel_step_can_drop_anywhere (ParallelStep *self)
 {
-  return g_atomic_int_get ((gint *) &((GObject *) self)->ref_count) == 1 &&
-         !g_atomic_int_get (&self->watched) &&
+  return !g_atomic_int_get (&self->watched) &&
          parallel_value_is_plain (&self->input) &&
          parallel_value_is_plain (&self->result);
 }

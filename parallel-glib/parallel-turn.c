@@ -56,6 +56,19 @@ parallel_turn_adopt (ParallelTurn   *self,
   self->live = !!live;
 }
 
+gboolean
+parallel_turn_is_exhausted (ParallelTurn *self)
+{
+  if (!self->closed)
+    return FALSE;
+
+  for (guint i = 0; i < PARALLEL_N_STREAMS && !self->discarded; i++)
+    if (self->outputs[i] != NULL && self->printed[i] < parallel_output_get_size (self->outputs[i]))
+      return FALSE;
+
+  return TRUE;
+}
+
 void
 parallel_window_clear (ParallelWindow *self)
 {

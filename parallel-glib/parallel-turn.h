@@ -19,6 +19,7 @@ typedef struct
   char           *name;
 
   /* Guarded by the mutex of the sequencer. */
+  gpointer        data;             /* the caller's, released when the turn goes */
   ParallelOutput *outputs[PARALLEL_N_STREAMS];
   guint64         printed[PARALLEL_N_STREAMS];  /* how much of each was printed */
   GList           link;             /* in ParallelSequencer.ready or ParallelAfterwards.turns */
@@ -42,6 +43,9 @@ void          parallel_turn_adopt (ParallelTurn   *self,
                                    ParallelOutput *out,
                                    ParallelOutput *err,
                                    ParallelOutput *old[PARALLEL_N_STREAMS]);
+
+/* Whether nothing is left to print, now or later. */
+gboolean      parallel_turn_is_exhausted (ParallelTurn *self);
 
 /* The slot of a step that is through: a value that no turn has. */
 #define PARALLEL_SLOT_DONE ((gpointer) &parallel_slot_done)

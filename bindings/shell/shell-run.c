@@ -1,0 +1,478 @@
+/* shell-run.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "shell-run.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "shell-bar.h"
+#include "shell-bar-stream.h"
+#include "shell-input.h"
+#include "shell-report.h"
+
+/* So many inputs are read ahead of the steps, for each step at a time, and at least MIN_PENDING. */
+#define PENDING_PER_STEP 4
+#define MIN_PENDING      64
+
+/* Descriptors: what a running step takes at most, and what the program has besides. */
+#define FDS_PER_STEP     4
+#define FDS_BESIDES      64
+
+#define BAR_INTERVAL     100    /* milliseconds */
+
+/* Main thread only, all of it. */
+typedef struct
+{
+  const ShellOptions           *options;
+  ParallelBackgroundTaskRunner *runner;
+  ShellInput                   *input;
+  ShellReport                  *report;
+  ShellBar                     *bar;            /* NULL: none is shown */
+  GMainLoop                    *loop;
+  GCancellable                 *reading;
+  GError                       *input_error;    /* why not all inputs were taken */
+  GError                       *error;          /* what the run ended with */
+  guint64                       n_put;
+  gboolean                      closed;
+  int                           signum;         /* that ends the program, or 0 */
+} ShellRun;
+
+static void feed (ShellRun *self);
+
+/* No more inputs are taken. */
+static void
+close_queue (ShellRun *self)
+{
+  if (self->closed)
+    return;
+
+  self->closed = TRUE;
+  g_cancellable_cancel (self->reading);
+  parallel_background_task_runner_close (self->runner);
+}
+
+/* Something is wrong with the inputs; those before it run. Takes @error. */
+static void
+stop_feeding (ShellRun *self,
+              GError   *error)
+{
+  if (!self->closed && self->input_error == NULL)
+    self->input_error = g_steal_pointer (&error);
+
+  g_clear_error (&error);
+  close_queue (self);
+}
+
+static void
+put_cb (GObject      *source,
+        GAsyncResult *result,
+        gpointer      user_data)
+{
+  ShellRun *self = user_data;
+  GError *error = NULL;
+
+  if (parallel_background_task_runner_put_finish (self->runner, result, &error))
+    {
+      self->n_put++;
+      feed (self);
+      return;
+    }
+
+  /* That the run was halted meanwhile is no fault of the input. */
+  if (g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_CLOSED))
+    g_clear_error (&error);
+  stop_feeding (self, error);
+}
+
+/* Takes @text. */
+static void
+put (ShellRun *self,
+     char     *text)
+{
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  /* Bytes in no particular encoding: a value does not mind. */
+  g_value_init (&value, G_TYPE_STRING);
+  g_value_take_string (&value, text);
+  parallel_background_task_runner_put_async (self->runner, &value, self->reading, put_cb, self);
+}
+
+static void
+fill_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  ShellRun *self = user_data;
+
+  shell_input_fill_finish (self->input, result);
+  feed (self);
+}
+
+static gboolean
+has_placeholder (char **command)
+{
+  for (guint i = 0; command[i] != NULL; i++)
+    if (strstr (command[i], "{}") != NULL)
+      return TRUE;
+
+  return FALSE;
+}
+
+/* As xargs does: a command runs once when there was nothing to read, if it makes sense without an
+ * input. */
+static void
+end_inputs (ShellRun *self)
+{
+  const ShellOptions *options = self->options;
+
+  if (self->n_put == 0 && options->inputs == NULL && options->command != NULL
+      && !options->no_run_if_empty && !has_placeholder (options->command))
+    {
+      ParallelTask *task = parallel_background_task_runner_get_task (self->runner);
+      g_autoptr (ParallelStep) step = parallel_step_new (task, NULL);
+
+      if (parallel_background_task_runner_put_step (self->runner, step, &self->input_error))
+        self->n_put++;
+    }
+
+  close_queue (self);
+}
+
+/* Takes the next input; each of its callbacks takes the next one again. */
+static void
+feed (ShellRun *self)
+{
+  GError *error = NULL;
+  char *text;
+
+  if (self->closed)
+    return;
+
+  switch (shell_input_next (self->input, &text, &error))
+    {
+    case SHELL_INPUT_READY:
+      put (self, text);
+      break;
+
+    case SHELL_INPUT_WAIT:
+      shell_input_fill_async (self->input, self->reading, fill_cb, self);
+      break;
+
+    case SHELL_INPUT_END:
+      end_inputs (self);
+      break;
+
+    case SHELL_INPUT_FAILED:
+      stop_feeding (self, error);
+      break;
+    }
+}
+
+static void
+step_finished_cb (ParallelBackgroundTaskRunner *runner,
+                  ParallelStep                 *step,
+                  gpointer                      user_data)
+{
+  ShellRun *self = user_data;
+
+  if (parallel_step_get_state (step) == PARALLEL_STEP_STATE_FAILED)
+    shell_report_add (self->report, step);
+}
+
+static void
+wait_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  ShellRun *self = user_data;
+
+  parallel_background_task_runner_wait_finish (self->runner, result, &self->error);
+  close_queue (self);
+  g_main_loop_quit (self->loop);
+}
+
+static gboolean
+draw_bar_cb (gpointer user_data)
+{
+  ShellRun *self = user_data;
+  ShellBarCounts counts = { 0 };
+
+  counts.n_failed = parallel_background_task_runner_get_n_failed (self->runner);
+  counts.n_done = counts.n_failed + parallel_background_task_runner_get_n_succeeded (self->runner);
+  counts.n_running = parallel_background_task_runner_get_n_running (self->runner);
+  counts.n_total = self->options->inputs != NULL ? g_strv_length (self->options->inputs)
+                                                 : self->n_put;
+  counts.total_known = self->options->inputs != NULL || self->closed;
+  counts.stopping = self->signum != 0;
+  shell_bar_draw (self->bar, &counts);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- signals ---- */
+
+static void
+caught (ShellRun *self,
+        int       signum)
+{
+  if (self->signum == 0)
+    {
+      self->signum = signum;
+      close_queue (self);
+      parallel_background_task_runner_halt (self->runner, PARALLEL_HALT_NOW);
+      return;
+    }
+
+  /* Whoever says it twice does not want to wait for the kill grace. The library sees to it that no
+   * step outlives the program. */
+  if (self->bar != NULL)
+    shell_bar_finish (self->bar);
+  _exit (SHELL_EXIT_SIGNAL + self->signum);
+}
+
+static gboolean
+sigint_cb (gpointer user_data)
+{
+  caught (user_data, SIGINT);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+sigterm_cb (gpointer user_data)
+{
+  caught (user_data, SIGTERM);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+sighup_cb (gpointer user_data)
+{
+  caught (user_data, SIGHUP);
+  return G_SOURCE_CONTINUE;
+}
+
+/* A signal that the caller has set to be ignored stays so: nohup, and a job that a shell script
+ * has put into the background. */
+static void
+catch_signal (ShellRun    *self,
+              int          signum,
+              GSourceFunc  callback)
+{
+  struct sigaction action;
+
+  if (sigaction (signum, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+    g_unix_signal_add (signum, callback, self);
+}
+
+/* ---- the parts ---- */
+
+static ShellInput *
+open_input (const ShellOptions *options)
+{
+  gboolean skip_comments = options->steps && options->separator == '\n';
+  g_autoptr (GError) error = NULL;
+  ShellInput *input;
+
+  if (options->inputs != NULL)
+    return shell_input_new_for_strv (options->inputs);
+
+  if (options->file == NULL || strcmp (options->file, "-") == 0)
+    {
+      if (isatty (STDIN_FILENO))
+        shell_message ("Reading the %s from the terminal, one a line, until Ctrl-D",
+                       options->steps ? "commands" : "inputs");
+      return shell_input_new_for_fd (STDIN_FILENO, "standard input", options->separator,
+                                     skip_comments);
+    }
+
+  input = shell_input_open (options->file, options->separator, skip_comments, &error);
+  if (input == NULL)
+    shell_message ("%s", error->message);
+  return input;
+}
+
+/* The soft limit of open files may be too low for many steps, and can be raised. */
+static gboolean
+check_fds (guint max_parallel)
+{
+  rlim_t needed = (rlim_t) max_parallel * FDS_PER_STEP + FDS_BESIDES;
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+    return TRUE;
+
+  if (limit.rlim_max >= needed)
+    {
+      limit.rlim_cur = needed;
+      return setrlimit (RLIMIT_NOFILE, &limit) == 0;
+    }
+
+  shell_message ("--max-parallel: %u steps at a time need %" G_GUINT64_FORMAT " open files, and "
+                 "the limit is %" G_GUINT64_FORMAT " (ulimit -n)",
+                 max_parallel, (guint64) needed, (guint64) limit.rlim_max);
+  return FALSE;
+}
+
+static ParallelTask *
+make_task (const ShellOptions *options)
+{
+  /* The input is the command line, and "--" keeps one that begins with a dash from being taken for
+   * options of the shell. */
+  static const char * const shell[] = { "/bin/sh", "-c", "--", "{}", NULL };
+  ParallelTask *task;
+
+  task = parallel_command_task_new (options->steps ? shell
+                                                   : (const char * const *) options->command);
+  if (options->launcher != NULL)
+    parallel_command_task_set_launcher_prefix (PARALLEL_COMMAND_TASK (task),
+                                               (const char * const *) options->launcher);
+  return task;
+}
+
+static ParallelBackgroundTaskRunner *
+make_runner (const ShellOptions *options)
+{
+  g_autoptr (ParallelTask) task = make_task (options);
+  ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (task);
+  guint max_parallel;
+
+  if (options->max_parallel > 0)
+    parallel_background_task_runner_set_max_parallel (runner, options->max_parallel);
+  max_parallel = parallel_background_task_runner_get_max_parallel (runner);
+  parallel_background_task_runner_set_max_pending (runner, MAX (max_parallel * PENDING_PER_STEP,
+                                                                MIN_PENDING));
+
+  /* However many inputs there are, nothing of a finished step is kept but what the report needs. */
+  parallel_background_task_runner_set_keep_steps (runner, PARALLEL_KEEP_STEPS_NONE);
+
+  parallel_background_task_runner_set_halt_on_error (runner, options->halt_on_error);
+  parallel_background_task_runner_set_output_mode (runner, options->output_mode);
+  parallel_background_task_runner_set_hold_output (runner, options->hold);
+  parallel_background_task_runner_set_max_attempts (runner, options->max_attempts);
+  parallel_background_task_runner_set_timeout (runner, options->timeout);
+  parallel_background_task_runner_set_silence_timeout (runner, options->silence_timeout);
+  if (options->kill_grace >= 0)
+    parallel_background_task_runner_set_kill_grace (runner, options->kill_grace);
+
+  return runner;
+}
+
+/* The bar has to give way only to what goes to a terminal; a pipe or a file is written directly. */
+static void
+show_bar (ShellRun *self)
+{
+  g_autoptr (GOutputStream) output = NULL;
+  g_autoptr (GOutputStream) error_output = NULL;
+
+  if (!self->options->progress || !isatty (STDERR_FILENO))
+    return;
+
+  self->bar = shell_bar_new (STDERR_FILENO);
+  error_output = shell_bar_stream_new (self->bar, STDERR_FILENO);
+  parallel_background_task_runner_set_error_sink (self->runner, error_output);
+  if (isatty (STDOUT_FILENO))
+    {
+      output = shell_bar_stream_new (self->bar, STDOUT_FILENO);
+      parallel_background_task_runner_set_sink (self->runner, output);
+    }
+
+  g_timeout_add (BAR_INTERVAL, draw_bar_cb, self);
+}
+
+/* ---- the end ---- */
+
+static void
+print_report (ShellRun *self)
+{
+  g_autofree char *report = shell_report_format (self->report, self->n_put);
+  guint64 n_failed = parallel_background_task_runner_get_n_failed (self->runner);
+  guint64 n_ended = n_failed + parallel_background_task_runner_get_n_succeeded (self->runner);
+
+  if (self->input_error != NULL)
+    shell_message ("%s", self->input_error->message);
+  if (report != NULL)
+    fprintf (stderr, "parallel-glib: %s", report);
+
+  if (self->error != NULL
+      && !g_error_matches (self->error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_BACKGROUND_FAILURE)
+      && !g_error_matches (self->error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED))
+    shell_message ("%s", self->error->message);
+
+  if (self->signum != 0)
+    shell_message ("Stopped by signal %d (%s)", self->signum, g_strsignal (self->signum));
+  if (n_ended < self->n_put)
+    shell_message ("Of %" G_GUINT64_FORMAT " steps, %" G_GUINT64_FORMAT " did not run to their end",
+                   self->n_put, self->n_put - n_ended);
+}
+
+static int
+end_run (ShellRun *self)
+{
+  if (self->bar != NULL)
+    shell_bar_finish (self->bar);
+
+  /* As any filter does whose reader has gone: no word, and the status of SIGPIPE. */
+  if (self->signum == 0 && g_error_matches (self->error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE))
+    return SHELL_EXIT_SIGNAL + SIGPIPE;
+
+  print_report (self);
+
+  if (self->signum != 0)
+    return SHELL_EXIT_SIGNAL + self->signum;
+  if (self->input_error != NULL)
+    return SHELL_EXIT_USAGE;
+  return self->error != NULL ? SHELL_EXIT_FAILURES : 0;
+}
+
+static void
+shell_run_clear (ShellRun *self)
+{
+  g_clear_error (&self->error);
+  g_clear_error (&self->input_error);
+  g_clear_object (&self->reading);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+  g_clear_pointer (&self->bar, shell_bar_unref);
+  g_clear_pointer (&self->report, shell_report_free);
+  g_clear_pointer (&self->input, shell_input_unref);
+  g_clear_object (&self->runner);
+}
+
+int
+shell_run (const ShellOptions *options)
+{
+  ShellRun self = { .options = options };
+  int status = SHELL_EXIT_USAGE;
+
+  self.runner = make_runner (options);
+  if (!check_fds (parallel_background_task_runner_get_max_parallel (self.runner)))
+    goto out;
+
+  self.input = open_input (options);
+  if (self.input == NULL)
+    goto out;
+
+  self.report = shell_report_new ();
+  self.loop = g_main_loop_new (NULL, FALSE);
+  self.reading = g_cancellable_new ();
+  g_signal_connect (self.runner, "step-finished", G_CALLBACK (step_finished_cb), &self);
+  catch_signal (&self, SIGINT, sigint_cb);
+  catch_signal (&self, SIGTERM, sigterm_cb);
+  catch_signal (&self, SIGHUP, sighup_cb);
+  show_bar (&self);
+
+  feed (&self);
+  parallel_background_task_runner_wait_async (self.runner, NULL, wait_cb, &self);
+  g_main_loop_run (self.loop);
+  status = end_run (&self);
+
+out:
+  shell_run_clear (&self);
+  return status;
+}

@@ -1,0 +1,484 @@
+/* parallel-run-step.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-run.h"
+
+#include "parallel-failure.h"
+#include "parallel-run-error.h"
+#include "parallel-task-private.h"
+
+/* Attempts: how an item begins, what its step reports, and what becomes of it in the end. */
+
+ParallelStep *
+parallel_run_dup_step (ParallelRun  *run,
+                       ParallelItem *item)
+{
+  g_autoptr (ParallelStep) spare = NULL;
+  g_autoptr (ParallelTask) task = NULL;
+  ParallelStep *step = NULL;
+  GValue input = G_VALUE_INIT;
+
+  g_mutex_lock (&run->mutex);
+  if (item->step != NULL)
+    step = g_object_ref (item->step);
+  else
+    task = g_object_ref (item->onexit ? run->onexit_task : run->task);
+  g_mutex_unlock (&run->mutex);
+
+  if (step != NULL)
+    return step;
+
+  /* Made without the lock, for it is a hundred times dearer than all that happens under it. */
+  spare = parallel_step_new_for_run (task, &input);
+
+  g_mutex_lock (&run->mutex);
+  if (item->step == NULL)
+    {
+      spare->input = item->input;
+      item->input = (GValue) G_VALUE_INIT;
+      spare->index = item->index;
+      spare->priority = item->priority;
+      parallel_step_attach (spare, &parallel_run_step_host, run, item);
+      item->step = g_steal_pointer (&spare);
+    }
+  step = g_object_ref (item->step);
+  g_mutex_unlock (&run->mutex);
+
+  return step;
+}
+
+void
+parallel_run_drop_step (ParallelRun  *run,
+                        ParallelStep *step)
+{
+  if (step == NULL)
+    return;
+
+  if (!parallel_step_can_drop_anywhere (step) && !g_main_context_is_owner (run->context))
+    parallel_run_post (run, PARALLEL_EVENT_DROP, NULL, step, FALSE);
+  g_object_unref (step);
+}
+
+void
+parallel_run_drop_item (ParallelRun  *run,
+                        ParallelItem *item)
+{
+  ParallelStep *step = item->step != NULL ? g_object_ref (item->step) : NULL;
+
+  parallel_item_unref (item);
+  parallel_run_drop_step (run, step);
+}
+
+static ParallelStep *
+borrow_step (ParallelRun  *run,
+             ParallelItem *item)
+{
+  ParallelStep *step = parallel_run_dup_step (run, item);
+
+  g_object_unref (step);
+  return step;
+}
+
+static ParallelStepLimits
+get_limits (ParallelRun  *run,
+            ParallelStep *step)
+{
+  ParallelRunConfig config = parallel_run_get_config (run);
+
+  return parallel_step_get_limits (step, &config.limits);
+}
+
+/* The owner is told when somebody may be looking. */
+static void
+post_started (ParallelRun  *run,
+              ParallelStep *step)
+{
+  gboolean listens;
+
+  g_mutex_lock (&run->mutex);
+  listens = run->owner != NULL &&
+            (g_atomic_int_get (&step->watched) || run->model_active ||
+             parallel_run_listens_locked (run, PARALLEL_LISTENS_STARTED));
+  if (listens)
+    g_atomic_int_set (&step->watched, TRUE);
+  g_mutex_unlock (&run->mutex);
+
+  if (!listens)
+    return;
+  parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE | PARALLEL_STEP_CHANGED_NAME);
+  parallel_run_post (run, PARALLEL_EVENT_STEP_STARTED, NULL, step, FALSE);
+}
+
+/* What runs is kept alive by its item in the list of what runs, until it is told to have ended. To hold a reference of
+ * one's own beyond that would let the step outlive its run by a moment, which a user who looks would see. */
+void
+parallel_run_start_item (ParallelRun  *run,
+                         ParallelItem *item,
+                         GCancellable *cancellable)
+{
+  ParallelStep *step = borrow_step (run, item);
+  ParallelTask *task = parallel_step_get_task (step);
+  ParallelStepLimits limits = get_limits (run, step);
+  gboolean stopped;
+
+  parallel_step_begin (step, cancellable, limits.kill_grace);
+  if (parallel_task_get_place (task) != PARALLEL_TASK_PLACE_ENGINE)
+    post_started (run, step);
+
+  g_mutex_lock (&run->mutex);
+  stopped = item->cancelled || run->halt == PARALLEL_RUN_HALTED_NOW;
+  g_mutex_unlock (&run->mutex);
+
+  if (stopped)
+    parallel_step_end (step, g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
+                                                  "The step was cancelled before it was started"));
+  else
+    {
+      if (limits.timeout > 0 || limits.silence_timeout > 0)
+        parallel_run_watch (run, step, &limits);
+      parallel_task_start (task, step);
+    }
+}
+
+void
+parallel_run_fail_item (ParallelRun  *run,
+                        ParallelItem *item,
+                        GError       *error)
+{
+  ParallelStep *step = borrow_step (run, item);
+
+  parallel_step_begin (step, NULL, 0);
+  post_started (run, step);
+  parallel_step_end (step, error);
+}
+
+/* ---- what a step tells ---- */
+
+static gpointer
+host_ref (gpointer host)
+{
+  return parallel_run_ref (host);
+}
+
+static void
+host_unref (gpointer host)
+{
+  parallel_run_unref (host);
+}
+
+static void
+host_started (gpointer      host,
+              ParallelStep *step)
+{
+  post_started (host, step);
+}
+
+static ParallelOutput *
+host_new_output (gpointer      host,
+                 ParallelStep *step)
+{
+  ParallelRun *run = host;
+  ParallelRunConfig config = parallel_run_get_config (run);
+  ParallelStepLimits limits = parallel_step_get_limits (step, &config.limits);
+
+  return parallel_output_new (run->spool, limits.output_limit, config.output_limit_policy);
+}
+
+static void
+host_opened (gpointer      host,
+             ParallelStep *step)
+{
+  ParallelRun *run = host;
+  ParallelStepLimits limits = get_limits (run, step);
+  g_autofree char *name = parallel_step_dup_name (step);
+  ParallelOutput *outputs[2];
+  ParallelStep *shown = NULL;
+
+  /* The step itself is only needed for the signal, and would stay alive until all before it is printed. */
+  g_mutex_lock (&run->mutex);
+  if (parallel_run_listens_locked (run, PARALLEL_LISTENS_OUTPUT))
+    shown = g_object_ref (step);
+  g_mutex_unlock (&run->mutex);
+
+  parallel_step_dup_outputs (step, outputs);
+  parallel_sequencer_add (run->sequencer, parallel_step_get_index (step), name,
+                          (int) parallel_step_get_attempt (step) >= limits.max_attempts,
+                          outputs[0], outputs[1], shown);
+  g_clear_pointer (&outputs[0], parallel_output_unref);
+  g_clear_pointer (&outputs[1], parallel_output_unref);
+}
+
+static void
+host_wrote (gpointer      host,
+            ParallelStep *step)
+{
+  ParallelRun *run = host;
+
+  parallel_sequencer_wrote (run->sequencer, parallel_step_get_index (step));
+}
+
+static void
+host_stop (gpointer      host,
+           ParallelStep *step,
+           GError       *reason)
+{
+  parallel_run_stop_step (host, step, reason);
+}
+
+static void
+host_changed (gpointer      host,
+              ParallelStep *step)
+{
+  parallel_run_post (host, PARALLEL_EVENT_STEP_CHANGED, NULL, step, FALSE);
+}
+
+/* ---- the end of an attempt ---- */
+
+static gboolean
+will_retry_locked (ParallelRun              *run,
+                   ParallelItem             *item,
+                   const ParallelStepLimits *limits,
+                   const GError             *error)
+{
+  return error != NULL &&
+         run->halt == PARALLEL_RUN_GOES_ON &&
+         !item->cancelled && !item->onexit &&
+         !item->step->abandoned &&
+         !g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED) &&
+         (int) parallel_step_get_attempt (item->step) < limits->max_attempts;
+}
+
+/* Back to the queue, at once or after a delay. Takes @error. */
+static void
+retry (ParallelRun              *run,
+       ParallelItem             *item,
+       const ParallelStepLimits *limits,
+       GError                   *error)
+{
+  ParallelActions actions = { NULL };
+
+  parallel_sequencer_retract (run->sequencer, item->index);
+  parallel_step_begin_again (item->step, error);
+  if (parallel_step_mark_changed (item->step, PARALLEL_STEP_CHANGED_STATE))
+    parallel_run_post (run, PARALLEL_EVENT_STEP_CHANGED, NULL, item->step, FALSE);
+
+  g_mutex_lock (&run->mutex);
+  parallel_item_list_remove (&run->running, item);
+  item->running = FALSE;
+  if (limits->retry_delay > 0 && run->halt == PARALLEL_RUN_GOES_ON)
+    {
+      parallel_item_list_push_tail (&run->delayed, item);
+      parallel_item_ref (item);
+    }
+  else
+    {
+      parallel_queue_push_head (&run->pending, item);
+      item = NULL;
+    }
+  parallel_run_dispatch_locked (run, &actions);
+  g_mutex_unlock (&run->mutex);
+
+  parallel_run_act (run, &actions);
+  if (item != NULL)
+    parallel_run_delay (run, item, limits->retry_delay);
+}
+
+static ParallelStepState
+state_for_locked (ParallelRun  *run,
+                  const GError *error)
+{
+  if (error == NULL)
+    return PARALLEL_STEP_STATE_SUCCEEDED;
+  if (run->halt == PARALLEL_RUN_HALTED_NOW &&
+      g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED))
+    return PARALLEL_STEP_STATE_HALTED;
+
+  return PARALLEL_STEP_STATE_FAILED;
+}
+
+static gboolean
+is_kept_locked (ParallelRun       *run,
+                ParallelStepState  state)
+{
+  switch (run->config.keep)
+    {
+    case PARALLEL_KEEP_STEPS_ALL:
+      return TRUE;
+    case PARALLEL_KEEP_STEPS_NONE:
+      return FALSE;
+    default:
+      return state == PARALLEL_STEP_STATE_FAILED;
+    }
+}
+
+static void
+count_locked (ParallelRun       *run,
+              ParallelItem      *item,
+              ParallelStepState  state,
+              char              *failure)
+{
+  if (state == PARALLEL_STEP_STATE_FAILED)
+    {
+      run->n_failed++;
+      parallel_failure_line_add (run->failure_lines, item->index, failure);
+    }
+  else if (state == PARALLEL_STEP_STATE_HALTED)
+    run->n_halted++;
+  else if (!item->onexit)
+    run->n_succeeded++;
+}
+
+typedef struct
+{
+  gboolean listened;
+  gboolean kept;
+  gboolean halts;
+} Settled;
+
+/* Takes the item out of what runs. Without a listener, a keeper or a taker the run lets go of it. */
+static Settled
+settle_locked (ParallelRun       *run,
+               ParallelItem      *item,
+               ParallelStepState  state,
+               char              *failure,
+               ParallelActions   *actions)
+{
+  Settled settled = { FALSE };
+  ParallelStep *step = item->step;
+
+  parallel_item_list_remove (&run->running, item);
+  item->running = FALSE;
+  item->worker = NULL;
+  count_locked (run, item, state, failure);
+  g_atomic_int_inc (&run->n_ending);
+
+  settled.kept = is_kept_locked (run, state);
+  if (settled.kept)
+    parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
+  if (run->taking || run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN)
+    g_queue_push_tail (&run->ready, g_object_ref (step));
+  settled.listened = run->owner != NULL &&
+                     (g_atomic_int_get (&step->watched) || run->model_active ||
+                      parallel_run_listens_locked (run, PARALLEL_LISTENS_FINISHED));
+  settled.halts = state == PARALLEL_STEP_STATE_FAILED && run->config.halt_on_error &&
+                  run->halt == PARALLEL_RUN_GOES_ON;
+  if (settled.halts)
+    return settled;   /* nothing starts any more */
+
+  parallel_run_dispatch_locked (run, actions);
+  parallel_run_poke_locked (run, actions);
+  return settled;
+}
+
+/* What is posted must be posted before the run is over, so the last of those that end at the same time looks. */
+static void
+end_finished (ParallelRun *run)
+{
+  ParallelActions actions = { NULL };
+
+  if (!g_atomic_int_dec_and_test (&run->n_ending))
+    return;
+
+  g_mutex_lock (&run->mutex);
+  parallel_run_check_over_locked (run, &actions);
+  g_mutex_unlock (&run->mutex);
+  parallel_run_act (run, &actions);
+}
+
+static void
+close_outputs (ParallelRun  *run,
+               ParallelItem *item,
+               gboolean      printed)
+{
+  ParallelOutput *outputs[2];
+
+  parallel_step_dup_outputs (item->step, outputs);
+  for (guint i = 0; i < 2; i++)
+    if (outputs[i] != NULL)
+      {
+        parallel_output_close (outputs[i]);
+        parallel_output_unref (outputs[i]);
+      }
+
+  if (printed)
+    parallel_sequencer_done (run->sequencer, item->index);
+  else
+    parallel_sequencer_discard (run->sequencer, item->index);
+}
+
+/* The last state of an item. Takes @error. */
+static void
+settle (ParallelRun  *run,
+        ParallelItem *item,
+        GError       *error)
+{
+  ParallelStepState state;
+  ParallelActions actions = { NULL };
+  g_autofree char *failure = NULL;
+  ParallelStep *step = item->step;
+  Settled settled;
+
+  g_mutex_lock (&run->mutex);
+  state = state_for_locked (run, error);
+  if (step->abandoned)
+    parallel_worker_thread_abandon_locked (run, item);
+  g_mutex_unlock (&run->mutex);
+
+  close_outputs (run, item, state != PARALLEL_STEP_STATE_HALTED);
+  parallel_step_settle (step, state, error);
+  if (state == PARALLEL_STEP_STATE_FAILED)
+    failure = parallel_failure_describe (step);
+
+  g_mutex_lock (&run->mutex);
+  settled = settle_locked (run, item, state, failure, &actions);
+  g_mutex_unlock (&run->mutex);
+
+  parallel_run_act (run, &actions);
+  if (settled.listened)
+    {
+      g_atomic_int_set (&step->watched, TRUE);
+      parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE);
+      parallel_run_post (run, PARALLEL_EVENT_STEP_FINISHED, item, step, !settled.kept);
+    }
+  parallel_run_drop_item (run, item);
+  if (settled.halts)
+    parallel_run_halt (run, PARALLEL_HALT_NOW);
+  end_finished (run);
+}
+
+static void
+host_ended (gpointer      host,
+            ParallelStep *step,
+            GError       *error)
+{
+  ParallelRun *run = host;
+  ParallelItem *item = parallel_step_get_item (step);
+  ParallelStepLimits limits = get_limits (run, step);
+  gboolean again;
+
+  parallel_run_unwatch (step);
+
+  g_mutex_lock (&run->mutex);
+  again = will_retry_locked (run, item, &limits, error);
+  g_mutex_unlock (&run->mutex);
+
+  if (again)
+    retry (run, item, &limits, error);
+  else
+    settle (run, item, error);
+}
+
+const ParallelStepHost parallel_run_step_host =
+{
+  .ref = host_ref,
+  .unref = host_unref,
+  .started = host_started,
+  .new_output = host_new_output,
+  .opened = host_opened,
+  .wrote = host_wrote,
+  .ended = host_ended,
+  .stop = host_stop,
+  .changed = host_changed,
+};

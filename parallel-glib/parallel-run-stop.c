@@ -1,0 +1,406 @@
+/* parallel-run-stop.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-run.h"
+
+#include "parallel-engine.h"
+#include "parallel-run-error.h"
+#include "parallel-task-private.h"
+
+/* Time limits and stopping.
+ *
+ * A watch is the clock of one attempt; its timer lives in the engine. The attempt and its watch end in different
+ * threads, so the watch has no reference to the step but a pointer that is taken away, under watch_mutex, before
+ * the step is settled. */
+
+typedef struct
+{
+  ParallelMail   mail;            /* one at a time: it is armed once, and disarmed after that */
+  ParallelMail   end_mail;
+  gatomicrefcount ref_count;
+
+  /* Constant. */
+  ParallelRun   *run;             /* a reference */
+  double         timeout;         /* seconds, 0 for none */
+  double         silence_timeout;
+  gboolean       abandons;        /* the clock of a kill grace: the attempt is abandoned at the end of it */
+  double         grace;
+
+  /* Guarded by watch_mutex. */
+  ParallelStep  *step;            /* borrowed; NULL once the attempt has ended */
+
+  /* Engine thread only. */
+  GSource       *timer;
+} Watch;
+
+static GMutex watch_mutex;
+
+static void
+watch_unref (Watch *watch)
+{
+  if (!g_atomic_ref_count_dec (&watch->ref_count))
+    return;
+
+  parallel_run_unref (watch->run);
+  g_free (watch);
+}
+
+static ParallelStep *
+watch_dup_step (Watch *watch)
+{
+  ParallelStep *step;
+
+  g_mutex_lock (&watch_mutex);
+  step = watch->step != NULL ? g_object_ref (watch->step) : NULL;
+  g_mutex_unlock (&watch_mutex);
+
+  return step;
+}
+
+static gint64
+after (gint64 time,
+       double seconds)
+{
+  return time + (gint64) (MIN (seconds, G_MAXINT64 / (4.0 * G_USEC_PER_SEC)) * G_USEC_PER_SEC);
+}
+
+/* When the watch has to look next. */
+static gint64
+get_deadline (Watch        *watch,
+              ParallelStep *step)
+{
+  gint64 deadline = G_MAXINT64;
+
+  if (watch->timeout > 0)
+    deadline = after (parallel_step_get_started (step), watch->timeout);
+  if (watch->silence_timeout > 0)
+    deadline = MIN (deadline, after (parallel_step_get_activity (step), watch->silence_timeout));
+
+  return deadline;
+}
+
+static GError *
+limit_error (Watch        *watch,
+             ParallelStep *step)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (watch->timeout > 0 && now >= after (parallel_step_get_started (step), watch->timeout))
+    return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT,
+                        "The step was stopped because it took longer than its timeout of %g s", watch->timeout);
+  if (watch->silence_timeout > 0 &&
+      now >= after (parallel_step_get_activity (step), watch->silence_timeout))
+    return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_SILENT,
+                        "The step was stopped because it gave no sign of life for its silence timeout of %g s",
+                        watch->silence_timeout);
+  return NULL;
+}
+
+static gboolean
+clock_cb (gpointer user_data)
+{
+  Watch *watch = user_data;
+  ParallelStep *step = watch_dup_step (watch);
+  GError *error;
+
+  if (step == NULL)
+    return G_SOURCE_REMOVE;
+
+  if (watch->abandons)
+    parallel_step_abandon (step);
+  else if ((error = limit_error (watch, step)) != NULL)
+    parallel_run_stop_step (watch->run, step, error);
+  else
+    {
+      g_source_set_ready_time (watch->timer, get_deadline (watch, step));
+      parallel_run_drop_step (watch->run, step);
+      return G_SOURCE_CONTINUE;
+    }
+
+  parallel_run_drop_step (watch->run, step);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+arm (ParallelMail *mail,
+     gboolean      closed)
+{
+  Watch *watch = (Watch *) ((char *) mail - G_STRUCT_OFFSET (Watch, mail));
+  ParallelStep *step = watch_dup_step (watch);
+
+  if (step != NULL)
+    {
+      gint64 deadline = watch->abandons ? after (g_get_monotonic_time (), watch->grace)
+                                        : get_deadline (watch, step);
+
+      watch->timer = parallel_engine_add_timer (deadline, clock_cb, watch);
+      parallel_run_drop_step (watch->run, step);
+    }
+  watch_unref (watch);
+}
+
+static void
+disarm (ParallelMail *mail,
+        gboolean      closed)
+{
+  Watch *watch = (Watch *) ((char *) mail - G_STRUCT_OFFSET (Watch, end_mail));
+
+  if (watch->timer != NULL)
+    {
+      g_source_destroy (watch->timer);
+      g_clear_pointer (&watch->timer, g_source_unref);
+    }
+  watch_unref (watch);
+}
+
+/* The step's reference to its watch is one of two, the other belongs to the mail under way. */
+static void
+start_watch (ParallelRun              *run,
+             ParallelStep             *step,
+             const ParallelStepLimits *limits,
+             gboolean                  abandons)
+{
+  Watch *watch;
+
+  if (!parallel_engine_start (NULL))
+    return;   /* without the engine nothing has a clock, and nothing but plain functions runs */
+
+  watch = g_new0 (Watch, 1);
+  g_atomic_ref_count_init (&watch->ref_count);
+  watch->run = parallel_run_ref (run);
+  watch->step = step;
+  watch->abandons = abandons;
+  if (abandons)
+    watch->grace = parallel_step_get_grace (step);
+  else
+    {
+      watch->timeout = limits->timeout;
+      watch->silence_timeout = limits->silence_timeout;
+    }
+
+  g_mutex_lock (&step->mutex);
+  g_assert (step->watches[abandons] == NULL);
+  if (!step->ending)
+    step->watches[abandons] = watch;
+  else
+    watch->step = NULL;
+  g_mutex_unlock (&step->mutex);
+
+  if (watch->step == NULL)
+    {
+      watch_unref (watch);
+      return;
+    }
+  g_atomic_ref_count_inc (&watch->ref_count);
+  parallel_engine_post (&watch->mail, arm);
+}
+
+void
+parallel_run_watch (ParallelRun              *run,
+                    ParallelStep             *step,
+                    const ParallelStepLimits *limits)
+{
+  start_watch (run, step, limits, FALSE);
+}
+
+void
+parallel_run_unwatch (ParallelStep *step)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (step->watches); i++)
+    {
+      Watch *watch;
+
+      g_mutex_lock (&step->mutex);
+      watch = g_steal_pointer (&step->watches[i]);
+      g_mutex_unlock (&step->mutex);
+
+      if (watch == NULL)
+        continue;
+      g_mutex_lock (&watch_mutex);
+      watch->step = NULL;
+      g_mutex_unlock (&watch_mutex);
+      parallel_engine_post (&watch->end_mail, disarm);
+    }
+}
+
+/* ---- stopping ---- */
+
+typedef struct
+{
+  ParallelMail  mail;
+  ParallelRun  *run;
+  ParallelStep *step;
+} StopMail;
+
+static void
+stop_in_engine (ParallelMail *mail,
+                gboolean      closed)
+{
+  StopMail *stop = (StopMail *) mail;
+
+  if (!parallel_step_is_ending (stop->step))
+    parallel_task_stop (parallel_step_get_task (stop->step), stop->step);
+  parallel_run_drop_step (stop->run, stop->step);
+  parallel_run_unref (stop->run);
+  g_free (stop);
+}
+
+/* Handlers of a GCancellable are the user's and may take their time, so neither the engine nor whoever halts a run
+ * calls them. */
+static gpointer
+cancel_thread (gpointer data)
+{
+  g_autoptr (GCancellable) cancellable = data;
+
+  g_cancellable_cancel (cancellable);
+  return NULL;
+}
+
+static void
+cancel_elsewhere (ParallelStep *step)
+{
+  GCancellable *cancellable = parallel_step_dup_cancellable (step);
+  GThread *thread;
+
+  if (cancellable == NULL)
+    return;
+
+  thread = g_thread_try_new ("parallel-cancel", cancel_thread, g_object_ref (cancellable), NULL);
+  if (thread != NULL)
+    {
+      g_thread_unref (thread);
+      g_object_unref (cancellable);
+    }
+  else
+    {
+      g_object_unref (cancellable);
+      cancel_thread (cancellable);
+    }
+}
+
+/* One that waits for its turn fails when that comes. */
+static gboolean
+cancel_waiting (ParallelRun  *run,
+                ParallelStep *step)
+{
+  ParallelItem *item;
+  gboolean waiting = FALSE;
+
+  g_mutex_lock (&run->mutex);
+  item = parallel_step_get_item (step);
+  if (item != NULL && parallel_step_get_state (step) == PARALLEL_STEP_STATE_PENDING)
+    {
+      item->cancelled = TRUE;
+      waiting = TRUE;
+    }
+  g_mutex_unlock (&run->mutex);
+
+  return waiting;
+}
+
+void
+parallel_run_stop_step (ParallelRun  *run,
+                        ParallelStep *step,
+                        GError       *reason)
+{
+  ParallelTaskPlace place = parallel_task_get_place (parallel_step_get_task (step));
+  StopMail *mail;
+
+  if (cancel_waiting (run, step))
+    {
+      g_error_free (reason);
+      return;
+    }
+  if (!parallel_step_take_stop_reason (step, reason))
+    return;
+
+  switch (place)
+    {
+    case PARALLEL_TASK_PLACE_ENGINE:
+      mail = g_new0 (StopMail, 1);
+      mail->run = parallel_run_ref (run);
+      mail->step = g_object_ref (step);
+      parallel_engine_post (&mail->mail, stop_in_engine);
+      return;
+
+    case PARALLEL_TASK_PLACE_THREAD:
+      start_watch (run, step, NULL, TRUE);
+      cancel_elsewhere (step);
+      return;
+
+    case PARALLEL_TASK_PLACE_OWNER:
+      start_watch (run, step, NULL, TRUE);
+      parallel_run_post (run, PARALLEL_EVENT_CANCEL, NULL, step, FALSE);
+      return;
+
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+/* ---- the delay before another attempt ---- */
+
+typedef struct
+{
+  ParallelMail  mail;
+  ParallelRun  *run;
+  ParallelItem *item;
+  double        seconds;
+} DelayMail;
+
+static void
+delay_free (DelayMail *delay)
+{
+  parallel_run_drop_item (delay->run, delay->item);
+  parallel_run_unref (delay->run);
+  g_free (delay);
+}
+
+static gboolean
+delay_over_cb (gpointer user_data)
+{
+  DelayMail *delay = user_data;
+  ParallelRun *run = delay->run;
+  ParallelActions actions = { NULL };
+
+  g_mutex_lock (&run->mutex);
+  if (run->halt == PARALLEL_RUN_GOES_ON)
+    {
+      parallel_item_list_remove (&run->delayed, delay->item);
+      parallel_queue_push_head (&run->pending, delay->item);
+      parallel_run_dispatch_locked (run, &actions);
+    }
+  g_mutex_unlock (&run->mutex);
+
+  parallel_run_act (run, &actions);
+  delay_free (delay);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+delay_in_engine (ParallelMail *mail,
+                 gboolean      closed)
+{
+  DelayMail *delay = (DelayMail *) mail;
+
+  g_source_unref (parallel_engine_add_timer (after (g_get_monotonic_time (), delay->seconds),
+                                             delay_over_cb, delay));
+}
+
+void
+parallel_run_delay (ParallelRun  *run,
+                    ParallelItem *item,
+                    double        seconds)
+{
+  DelayMail *delay = g_new0 (DelayMail, 1);
+
+  delay->run = parallel_run_ref (run);
+  delay->item = item;
+  delay->seconds = seconds;
+  if (parallel_engine_start (NULL))
+    parallel_engine_post (&delay->mail, delay_in_engine);
+  else
+    delay_over_cb (delay);
+}

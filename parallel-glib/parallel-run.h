@@ -1,0 +1,276 @@
+/* parallel-run.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <signal.h>
+
+#include "parallel-mailbox.h"
+#include "parallel-queue.h"
+#include "parallel-sequencer.h"
+#include "parallel-spool.h"
+#include "parallel-step-private.h"
+#include "parallel-types.h"
+
+G_BEGIN_DECLS
+
+/* The core of a runner: the queue, what runs, what has ended. The threads hold this one and never the GObject, which
+ * lives in the owner's context; what the owner is to know reaches it as events through a mailbox.
+ *
+ * Life of an item: pending (queue) -> running -> [delayed -> pending ->] settled, and then kept or let go.
+ * The run is over when it is closed or halted, nothing is pending, delayed or running, each worker's onexit is done and
+ * everything is printed. */
+typedef struct _ParallelRun ParallelRun;
+typedef struct _ParallelWorkerThread ParallelWorkerThread;
+
+typedef enum
+{
+  PARALLEL_EVENT_STEP_STARTED,
+  PARALLEL_EVENT_STEP_FINISHED,   /* item: with its place in the list model */
+  PARALLEL_EVENT_STEP_CHANGED,    /* notify its properties */
+  PARALLEL_EVENT_OUTPUT,          /* a part of an output is printed */
+  PARALLEL_EVENT_POKED,           /* counters, waiters, new items of the list model */
+  PARALLEL_EVENT_OVER,
+  PARALLEL_EVENT_START,           /* an attempt is to be started in the owner's context */
+  PARALLEL_EVENT_CANCEL,          /* a step of the owner's context is to be cancelled */
+  PARALLEL_EVENT_DROP             /* only the references in it are to be dropped */
+} ParallelEventKind;
+
+typedef struct
+{
+  ParallelMail          mail;
+  ParallelEventKind     kind;
+  ParallelRun          *run;
+  ParallelItem         *item;
+  ParallelStep         *step;
+  gboolean              removed;    /* finished, and not kept */
+  ParallelOutput       *output;
+  ParallelOutputStream  stream;
+  guint64               offset;
+  guint64               length;
+} ParallelEvent;
+
+typedef enum
+{
+  PARALLEL_LISTENS_STARTED,
+  PARALLEL_LISTENS_FINISHED,
+  PARALLEL_LISTENS_OUTPUT,
+  PARALLEL_LISTENS_NOTIFY
+} ParallelListens;
+
+/* What the run needs of the object in front of it. */
+typedef struct
+{
+  /* Owner's context, without a lock. */
+  void     (*deliver) (gpointer             owner,
+                       const ParallelEvent *event);
+  /* Any thread, with the run's lock held: whether a signal handler is connected. */
+  gboolean (*listens) (gpointer             owner,
+                       ParallelListens      what);
+} ParallelRunOwner;
+
+typedef struct
+{
+  guint                     max_parallel;
+  guint                     max_pending;      /* 0: no bound */
+  gboolean                  halt_on_error;
+  ParallelKeepSteps         keep;
+  ParallelStepLimits        limits;
+  ParallelOutputLimitPolicy output_limit_policy;
+} ParallelRunConfig;
+
+typedef enum
+{
+  PARALLEL_RUN_GOES_ON,
+  PARALLEL_RUN_HALTED_SOON,
+  PARALLEL_RUN_HALTED_NOW
+} ParallelRunHalt;
+
+struct _ParallelRun
+{
+  gatomicrefcount         ref_count;
+
+  /* Constant after construction. */
+  GMainContext           *context;          /* the owner's */
+  GThread                *creator;
+  ParallelMailbox        *mailbox;          /* to the owner's context */
+  ParallelSpool          *spool;
+  ParallelSequencer      *sequencer;
+  sigset_t                signal_mask;      /* of the creator, for the worker threads */
+
+  /* Owner's context only. */
+  guint                   n_waits;          /* synchronous waits, one inside of the other */
+
+  /* Accessed atomically. */
+  gint                    n_ending;         /* ends that are counted but not yet posted */
+  gint                    draining;         /* the last end was seen: look whether the run is over */
+
+  /* Guarded by mutex. */
+  GMutex                  mutex;
+  GCond                   work_cond;        /* for idle workers */
+  GCond                   over_cond;        /* for waits */
+  const ParallelRunOwner *owner_class;
+  gpointer                owner;            /* borrowed; NULL once the object is gone */
+  ParallelRunConfig       config;
+  ParallelTask           *task;             /* for inputs without a step; NULL after the run was let go */
+  ParallelTask           *onexit_task;
+  ParallelQueue           pending;
+  ParallelItemList        delayed;          /* to be tried again after a delay */
+  ParallelItemList        running;
+  ParallelItemList        kept;             /* settled, as the keep policy says */
+  ParallelItemList        skipped;
+  GQueue                  ready;            /* of ParallelStep: finished and not yet taken by next() */
+  GQueue                  added;            /* of ParallelItem: for the list model */
+  gboolean                model_active;
+  gboolean                poked;            /* a POKED event is under way */
+  gboolean                has_waiters;
+  gboolean                taking;           /* next() is in use */
+  ParallelEvent          *last_output;      /* under way; may still be extended */
+  guint                   n_workers;
+  guint                   n_idle_workers;
+  gint64                  n_indexes;
+  guint64                 n_put;
+  guint64                 n_succeeded;
+  guint64                 n_failed;
+  guint64                 n_halted;
+  GPtrArray              *failure_lines;    /* of ParallelFailureLine, by index, bounded */
+  GError                 *end_error;        /* cancelled, or a sink failed */
+  ParallelRunHalt         halt;
+  ParallelOutputMode      output_mode;      /* this and the next three: for the sequencer */
+  ParallelSink           *sinks[2];
+  gboolean                hold;
+  double                  keep_alive;
+  gboolean                begun;            /* the first step was put, the output is set up */
+  gboolean                closed;
+  gboolean                paused;
+  gboolean                sequencer_closed;
+  gboolean                over;
+};
+
+ParallelRun  *parallel_run_new            (const ParallelRunOwner *owner_class,
+                                           gpointer                owner);
+ParallelRun  *parallel_run_ref            (ParallelRun      *run);
+void          parallel_run_unref          (ParallelRun      *run);
+
+/* Owner's context, when the object goes: halts what runs, and never calls the owner again. */
+void          parallel_run_let_go         (ParallelRun      *run);
+
+/* Owner's context: how the output goes, until the first step is put. Takes references. */
+void          parallel_run_set_output     (ParallelRun         *run,
+                                           ParallelOutputMode   mode,
+                                           ParallelSink        *stdout_sink,
+                                           ParallelSink        *stderr_sink,
+                                           gboolean             hold,
+                                           double               keep_alive);
+
+/* Any thread. Takes an input by @input (its contents) or a @step (a reference is taken). */
+gboolean      parallel_run_put            (ParallelRun      *run,
+                                           GValue           *input,
+                                           ParallelStep     *step,
+                                           GError          **error);
+void          parallel_run_close          (ParallelRun      *run);
+void          parallel_run_halt           (ParallelRun      *run,
+                                           ParallelHaltMode  mode);
+/* As halt now, with an error that the run ends with. Takes @error. */
+void          parallel_run_halt_with      (ParallelRun      *run,
+                                           GError           *error);
+void          parallel_run_set_paused     (ParallelRun      *run,
+                                           gboolean          paused);
+void          parallel_run_set_config     (ParallelRun             *run,
+                                           const ParallelRunConfig *config);
+ParallelRunConfig parallel_run_get_config (ParallelRun      *run);
+
+/* What the run ends with, once it is over: NULL or an error. */
+GError       *parallel_run_dup_outcome    (ParallelRun      *run);
+
+/* ---- between the files of the run; the lock is held in _locked, and in no other ---- */
+
+/* What is to be done after the lock is gone. */
+typedef struct
+{
+  GPtrArray *starts;            /* of ParallelItem, for the engine and the owner */
+  gboolean   new_worker;
+  gboolean   close_sequencer;
+  gboolean   poke;
+} ParallelActions;
+
+void          parallel_run_dispatch_locked   (ParallelRun      *run,
+                                              ParallelActions  *actions);
+void          parallel_run_check_over_locked (ParallelRun      *run,
+                                              ParallelActions  *actions);
+void          parallel_run_poke_locked       (ParallelRun      *run,
+                                              ParallelActions  *actions);
+void          parallel_run_act               (ParallelRun      *run,
+                                              ParallelActions  *actions);
+gboolean      parallel_run_listens_locked    (ParallelRun      *run,
+                                              ParallelListens   what);
+gboolean      parallel_run_can_start_locked  (ParallelRun      *run);
+/* Whether the next item is a function's. */
+gboolean      parallel_run_head_is_for_thread_locked (ParallelRun *run);
+/* Moves @item, taken from the queue, to what runs. */
+void          parallel_run_mark_running_locked (ParallelRun    *run,
+                                                ParallelItem   *item);
+
+/* parallel-run-step.c: attempts, their begin and their end. */
+extern const ParallelStepHost parallel_run_step_host;
+
+/* The step of @item, made if there is none. Returns a reference. */
+ParallelStep *parallel_run_dup_step       (ParallelRun      *run,
+                                           ParallelItem     *item);
+/* Begins an attempt and starts it in this thread, which must be the right one for its task. */
+void          parallel_run_start_item     (ParallelRun      *run,
+                                           ParallelItem     *item,
+                                           GCancellable     *cancellable);
+/* Ends an item that could not be started. Takes @error. */
+void          parallel_run_fail_item      (ParallelRun      *run,
+                                           ParallelItem     *item,
+                                           GError           *error);
+/* Drops a reference in the owner's context, or here where nobody can see the difference. */
+void          parallel_run_drop_step      (ParallelRun      *run,
+                                           ParallelStep     *step);
+/* Gives up a reference to an item, and to its step in the same way. */
+void          parallel_run_drop_item      (ParallelRun      *run,
+                                           ParallelItem     *item);
+
+/* parallel-run-over.c: the run was halted; a sink that takes nothing for the kill grace is given up. */
+void          parallel_run_watch_sinks    (ParallelRun      *run);
+
+/* parallel-run-stop.c: limits and stopping. */
+void          parallel_run_stop_step      (ParallelRun      *run,
+                                           ParallelStep     *step,
+                                           GError           *reason);
+void          parallel_run_watch          (ParallelRun      *run,
+                                           ParallelStep     *step,
+                                           const ParallelStepLimits *limits);
+void          parallel_run_unwatch        (ParallelStep     *step);
+/* Takes a reference to @item, which is in the list of what is delayed. */
+void          parallel_run_delay          (ParallelRun      *run,
+                                           ParallelItem     *item,
+                                           double            seconds);
+
+/* parallel-run-events.c: to the owner. */
+void          parallel_run_post           (ParallelRun      *run,
+                                           ParallelEventKind kind,
+                                           ParallelItem     *item,
+                                           ParallelStep     *step,
+                                           gboolean          removed);
+void          parallel_run_event_free     (ParallelEvent    *event);
+extern const ParallelSequencerCallbacks parallel_run_sequencer_callbacks;
+
+/* Any thread: "a (12 s), b (3 s)", the running steps, at most @max of them; NULL when none runs. */
+char         *parallel_run_describe_running (ParallelRun    *run,
+                                             guint           max);
+/* parallel-dump.c; any thread. */
+char         *parallel_run_dump           (ParallelRun      *run);
+
+/* parallel-worker-thread.c */
+gboolean      parallel_worker_thread_start (ParallelRun     *run,
+                                            GError         **error);
+void          parallel_worker_thread_abandon_locked (ParallelRun  *run,
+                                                     ParallelItem *item);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ParallelRun, parallel_run_unref)
+
+G_END_DECLS

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The library as plain introspection shows it to GJS.
+
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import GObject from 'gi://GObject';
+import Parallel from 'gi://Parallel?version=1';
+import System from 'system';
+
+function assert(condition, why) {
+  if (!condition)
+    throw new Error(why ?? 'not so');
+}
+
+function assertEqual(value, expected) {
+  const [a, b] = [JSON.stringify(value), JSON.stringify(expected)];
+  assert(a === b, `${a} is not ${b}`);
+}
+
+function commandRunner() {
+  const task = Parallel.CommandTask.new(['sh', '-c', 'echo $0; exit $0', '{}']);
+  const runner = Parallel.BackgroundTaskRunner.new(task);
+  runner.set_keep_steps(Parallel.KeepSteps.ALL);
+  runner.set_output_mode(Parallel.OutputMode.NONE);
+  return runner;
+}
+
+const tests = {
+  names() {
+    for (const name of ['AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task'])
+      assert(Parallel[name]?.$gtype, `${name} is missing`);
+    for (const name of ['run_steps', 'run_steps_async', 'run_steps_finish'])
+      assert(typeof Parallel[name] === 'function', `${name} is missing`);
+  },
+
+  privateNames() {
+    for (const name of ['Engine', 'Mailbox', 'Sequencer', 'Sink', 'Spawner', 'Spool', 'Error', 'Object'])
+      assert(Parallel[name] === undefined, `${name} can be seen`);
+    for (const type of ['BackgroundTaskRunner', 'CommandTask', 'Step']) {
+      for (const method of ['emit', 'connect', 'notify', 'ref', 'bind_property'])
+        assert(!Object.hasOwn(Parallel[type].prototype, method), `${type}.${method} shadows that of GObject`);
+    }
+  },
+
+  twoCommands() {
+    const runner = commandRunner();
+    const sink = Gio.MemoryOutputStream.new_resizable();
+    runner.set_output_mode(Parallel.OutputMode.ORDERED);
+    runner.set_sink(sink);
+    assert(runner.put_string('0'));
+    assert(runner.put('00'));
+    runner.close();
+    assert(runner.wait(null));
+    sink.close(null);
+    assertEqual(new TextDecoder().decode(sink.steal_as_bytes().get_data()), '0\n00\n');
+    assertEqual(runner.dup_steps().map(step => step.get_input()), ['0', '00']);
+    assertEqual(runner.get_n_items(), 2);
+  },
+
+  runSteps() {
+    const task = Parallel.CommandTask.new_shell('echo "# from a step"');
+    const steps = [Parallel.Step.new(task, null), Parallel.Step.new(task, null)];
+    assert(Parallel.run_steps(steps, 2, false, null));
+    assertEqual(steps.map(step => step.get_exit_status()), [0, 0]);
+  },
+
+  errorCaught() {
+    const runner = commandRunner();
+    for (const status of ['0', '7', '0', '9'])
+      runner.put_string(status);
+    runner.close();
+    let caught = null;
+    try {
+      runner.wait(null);
+    } catch (error) {
+      caught = error;
+    }
+    assert(caught?.matches(Parallel.RunError, Parallel.RunError.BACKGROUND_FAILURE), `${caught}`);
+    assert(caught.message.includes('2 of 4'), caught.message);
+    assertEqual(runner.dup_failures().map(step => step.get_exit_status()), [7, 9]);
+  },
+
+  waitAsync() {
+    const loop = new GLib.MainLoop(null, false);
+    const runner = commandRunner();
+    const finished = [];
+    let caught = null;
+    runner.connect('step-finished', (_runner, step) => finished.push(step.get_index()));
+    runner.put_string('0');
+    runner.put_string('3');
+    runner.close();
+    runner.wait_async(null, (source, result) => {
+      try {
+        source.wait_finish(result);
+      } catch (error) {
+        caught = error;
+      }
+      loop.quit();
+    });
+    loop.run();
+    assertEqual(finished.sort(), [0, 1]);
+    assert(caught instanceof GLib.Error);
+  },
+
+  // GJS cannot be called in another thread: such a step fails, and nothing hangs.
+  functionTaskFails() {
+    const task = Parallel.FunctionTask.new(() => true);
+    const runner = Parallel.BackgroundTaskRunner.new(task);
+    runner.put_string('x');
+    runner.close();
+    let caught = null;
+    try {
+      runner.wait(null);
+    } catch (error) {
+      caught = error;
+    }
+    assert(caught?.matches(Parallel.RunError, Parallel.RunError.BACKGROUND_FAILURE), `${caught}`);
+  },
+
+  asyncTask() {
+    const loop = new GLib.MainLoop(null, false);
+    const task = Parallel.AsyncTask.new(step => {
+      GLib.timeout_add(GLib.PRIORITY_DEFAULT, 1, () => {
+        step.set_result(step.get_input() * 2);
+        step.complete();
+        return GLib.SOURCE_REMOVE;
+      });
+    });
+    const runner = Parallel.BackgroundTaskRunner.new(task);
+    runner.set_keep_steps(Parallel.KeepSteps.ALL);
+    for (const number of [1, 2, 3])
+      runner.put(number);
+    runner.close();
+    runner.wait_async(null, (source, result) => {
+      source.wait_finish(result);
+      loop.quit();
+    });
+    loop.run();
+    assertEqual(runner.dup_steps().map(step => step.get_result()), [2, 4, 6]);
+  },
+};
+
+const names = Object.keys(tests);
+let failed = 0;
+print(`1..${names.length}`);
+names.forEach((name, index) => {
+  try {
+    tests[name]();
+    print(`ok ${index + 1} - ${name}`);
+  } catch (error) {
+    failed++;
+    print(`not ok ${index + 1} - ${name}`);
+    `${error}\n${error.stack}`.split('\n').forEach(line => print(`#   ${line}`));
+  }
+});
+System.exit(failed > 0 ? 1 : 0);

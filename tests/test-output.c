@@ -1,0 +1,1149 @@
+/* test-output.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-output.h"
+
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "parallel-run-error.h"
+
+#define KEEP PARALLEL_OUTPUT_LIMIT_KEEP_ENDS
+#define STOP PARALLEL_OUTPUT_LIMIT_STOP
+#define PIPE_SIZE (256 * 1024)
+
+/* The number of open descriptors, and in @file what the only file without a name is. */
+static guint
+count_fds (struct stat *file)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  memset (file, 0, sizeof *file);
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      int fd = g_ascii_strtoull (name, NULL, 10);
+      struct stat st;
+
+      n++;
+      if (fd > 2 && fstat (fd, &st) == 0 && S_ISREG (st.st_mode) && st.st_nlink == 0)
+        *file = st;
+    }
+
+  return n;
+}
+
+static gboolean
+has_file (void)
+{
+  struct stat st;
+
+  count_fds (&st);
+  return st.st_ino != 0;
+}
+
+static void
+check_file_empty (void)
+{
+  struct stat st;
+
+  count_fds (&st);
+  g_assert_cmpint (st.st_ino, !=, 0);
+  g_assert_cmpint (st.st_size, ==, 0);
+  g_assert_cmpint (st.st_blocks, ==, 0);
+}
+
+/* The byte at @position of what the tests write: all values, and no period that is a power of
+ * two. */
+static guint8
+byte_at (guint64 position)
+{
+  return position % 257 + (position / 257) % 251 + position / 64507;
+}
+
+static guint8 *
+make_bytes (guint64 position,
+            gsize   length)
+{
+  guint8 *data = g_malloc (MAX (length, 1));
+
+  for (gsize i = 0; i < length; i++)
+    data[i] = byte_at (position + i);
+
+  return data;
+}
+
+static void
+append (ParallelOutput *output,
+        const void     *data,
+        gsize           length)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean res = parallel_output_append (output, data, length, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (res);
+}
+
+static void
+make_pipe (int *fds)
+{
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  g_assert_true (g_unix_set_fd_nonblocking (fds[0], TRUE, NULL));
+  g_assert_cmpint (fcntl (fds[0], F_SETPIPE_SZ, 1024 * 1024), >=, PIPE_SIZE);
+}
+
+/* Appends the bytes from @position on through the pipe. */
+static void
+append_piped (ParallelOutput *output,
+              int            *fds,
+              const void     *data,
+              gsize           length)
+{
+  g_autoptr (GError) error = NULL;
+  gssize n;
+
+  while (length > 0)
+    {
+      gsize piece = MIN (length, PIPE_SIZE);
+      gsize taken = 0;
+
+      g_assert_cmpint (write (fds[1], data, piece), ==, piece);
+      while (taken < piece)
+        {
+          n = parallel_output_append_pipe (output, fds[0], &error);
+          g_assert_no_error (error);
+          g_assert_cmpint (n, >, 0);
+          g_assert_cmpint (n, <=, PIPE_SIZE);
+          taken += n;
+        }
+
+      g_assert_cmpuint (taken, ==, piece);
+      data = (const char *) data + piece;
+      length -= piece;
+    }
+
+  n = parallel_output_append_pipe (output, fds[0], &error);
+  g_assert_cmpint (n, ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+}
+
+static void
+check_text (char       *text,
+            const char *expected)
+{
+  g_assert_cmpstr (text, ==, expected);
+  g_free (text);
+}
+
+/* All ways to read, against @expected. */
+static void
+check_reads (ParallelOutput *output,
+             const void     *expected,
+             gsize           length)
+{
+  const gsize pieces[] = { 1, 5000, 65536 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autofree char *copy = g_malloc (length + 1);
+
+  g_assert_cmpuint (parallel_output_get_size (output), ==, length);
+
+  bytes = parallel_output_dup_bytes (output, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), expected, length);
+
+  for (guint i = length > 20000; i < G_N_ELEMENTS (pieces); i++)
+    {
+      gsize offset = 0;
+      gssize n;
+
+      while ((n = parallel_output_read (output, offset, copy + offset,
+                                        MIN (pieces[i], length + 1 - offset), &error)) > 0)
+        {
+          g_assert_cmpint (n, ==, MIN (pieces[i], length - offset));
+          offset += n;
+        }
+
+      g_assert_no_error (error);
+      g_assert_cmpint (n, ==, 0);
+      g_assert_cmpmem (copy, offset, expected, length);
+    }
+
+  g_assert_cmpint (parallel_output_read (output, length, copy, 1, &error), ==, 0);
+  g_assert_cmpint (parallel_output_read (output, G_MAXUINT64, copy, 1, &error), ==, 0);
+  g_assert_no_error (error);
+}
+
+static void
+test_empty (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (GError) error = NULL;
+  ParallelOutput *output = parallel_output_new (spool, 0, KEEP);
+  int fds[2];
+
+  g_assert_false (parallel_output_is_closed (output));
+  check_reads (output, NULL, 0);
+  append (output, NULL, 0);
+  g_assert_null (parallel_output_dup_tail (output, 100, 10));
+
+  /* Neither an empty pipe nor its end makes a file. */
+  make_pipe (fds);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+  g_clear_error (&error);
+  close (fds[1]);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, 0);
+  g_assert_no_error (error);
+  close (fds[0]);
+
+  parallel_output_close (output);
+  g_assert_true (parallel_output_is_closed (output));
+  g_assert_cmpuint (parallel_output_get_written (output), ==, 0);
+  check_reads (output, NULL, 0);
+  g_assert_false (has_file ());
+
+  g_assert_true (parallel_output_ref (output) == output);
+  parallel_output_unref (output);
+  parallel_output_unref (output);
+}
+
+static void
+test_bytes (void)
+{
+  const char text[] = "a\0b\xff\xfe\xc3\n\r\n\x80";
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  ParallelOutput *output = parallel_output_new (spool, 0, STOP);
+
+  append (output, text, 3);
+  check_reads (output, text, 3);
+  append (output, text + 3, sizeof text - 3);
+  check_reads (output, text, sizeof text);
+
+  parallel_output_close (output);
+  check_reads (output, text, sizeof text);
+  g_assert_cmpuint (parallel_output_get_written (output), ==, sizeof text);
+
+  /* The output needs no reference of ours to the spool. */
+  parallel_output_ref (output);
+  parallel_output_unref (output);
+  g_clear_pointer (&spool, parallel_spool_unref);
+  check_reads (output, text, sizeof text);
+  parallel_output_unref (output);
+  g_assert_false (has_file ());
+}
+
+/* Through every size of extent, several of the largest, with two outputs growing side by side. */
+static void
+test_big (void)
+{
+  const gsize length = 21 * 1024 * 1024 + 12345;
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) a = parallel_output_new (spool, 0, KEEP);
+  g_autoptr (ParallelOutput) b = parallel_output_new (spool, 0, KEEP);
+  g_autofree guint8 *data = make_bytes (0, length + 1);
+  gsize done = 0;
+  int fds[2];
+
+  make_pipe (fds);
+  while (done < length)
+    {
+      gsize n = g_test_rand_int_range (1, 300000);
+
+      n = MIN (n, length - done);
+      append (a, data + done, n);
+      append_piped (b, fds, data + done + 1, n);
+      done += n;
+    }
+  close (fds[0]);
+  close (fds[1]);
+
+  check_reads (a, data, length);
+  check_reads (b, data + 1, length);
+  g_clear_pointer (&a, parallel_output_unref);
+  check_reads (b, data + 1, length);
+  g_clear_pointer (&b, parallel_output_unref);
+  check_file_empty ();
+}
+
+static void
+test_pipe (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
+  g_autofree guint8 *data = make_bytes (0, 1024 * 1024);
+  g_autoptr (GError) error = NULL;
+  gsize done = 0;
+  gssize n;
+  int fds[2];
+
+  /* A full pipe is not taken in one go, and what is in it when its writer is gone is not lost. */
+  make_pipe (fds);
+  g_assert_cmpint (write (fds[1], data, 1024 * 1024), ==, 1024 * 1024);
+  close (fds[1]);
+
+  while ((n = parallel_output_append_pipe (output, fds[0], &error)) > 0)
+    {
+      g_assert_cmpint (n, <=, PIPE_SIZE);
+      done += n;
+      g_assert_cmpuint (parallel_output_get_size (output), ==, done);
+    }
+
+  g_assert_no_error (error);
+  g_assert_cmpint (n, ==, 0);
+  close (fds[0]);
+  check_reads (output, data, 1024 * 1024);
+}
+
+static void
+test_socket (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+  g_clear_error (&error);
+
+  g_assert_cmpint (write (fds[1], "x\0y", 3), ==, 3);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, 3);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+  g_clear_error (&error);
+
+  close (fds[1]);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, 0);
+  g_assert_no_error (error);
+  close (fds[0]);
+  check_reads (output, "x\0y", 3);
+}
+
+/* What must be readable in the end of @length bytes under KEEP_ENDS. */
+static GString *
+make_kept (const guint8 *data,
+           gsize         length,
+           gsize         limit)
+{
+  GString *res = g_string_new (NULL);
+  gsize head = limit / 2;
+  gsize tail = limit - head;
+
+  if (length <= limit)
+    return g_string_append_len (res, (const char *) data, length);
+
+  g_string_append_len (res, (const char *) data, head);
+  g_string_append_printf (res, "\n[... %" G_GSIZE_FORMAT " bytes left out ...]\n", length - limit);
+  g_string_append_len (res, (const char *) data + length - tail, tail);
+
+  return res;
+}
+
+static void
+check_keep_ends (ParallelSpool *spool,
+                 const guint8  *data,
+                 gsize          length,
+                 gsize          limit,
+                 gsize          piece,
+                 gboolean       piped)
+{
+  ParallelOutput *output = parallel_output_new (spool, limit, KEEP);
+  GString *kept = make_kept (data, length, limit);
+  int fds[2];
+
+  if (piped)
+    make_pipe (fds);
+
+  for (gsize done = 0; done < length; done += piece)
+    {
+      gsize n = MIN (piece, length - done);
+
+      if (piped)
+        append_piped (output, fds, data + done, n);
+      else
+        append (output, data + done, n);
+
+      /* Readable is what will stay so. */
+      g_assert_cmpuint (parallel_output_get_size (output), ==, MIN (done + n, limit / 2));
+      g_assert_cmpuint (parallel_output_get_written (output), ==, done + n);
+    }
+
+  check_reads (output, data, MIN (length, limit / 2));
+  parallel_output_close (output);
+  check_reads (output, kept->str, kept->len);
+  g_assert_cmpuint (parallel_output_get_written (output), ==, length);
+
+  if (piped)
+    {
+      close (fds[0]);
+      close (fds[1]);
+    }
+
+  g_string_free (kept, TRUE);
+  parallel_output_unref (output);
+}
+
+static void
+test_keep_ends (void)
+{
+  const gsize limits[] = { 1, 2, 3, 7, 100, 4096, 8191, 8192, 8193, 65536, 150001, 1000000 };
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autofree guint8 *data = make_bytes (0, 4 * 1024 * 1024);
+
+  for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
+    {
+      gsize limit = limits[i];
+      const gsize lengths[] = { limit / 2, limit / 2 + 1, limit - 1, limit, limit + 1, limit + 2,
+                                limit * 2, limit * 3 + 1, limit + 65535, limit + 65536,
+                                limit + 65537, limit + 300000 };
+      const gsize pieces[] = { 1, 7, 4093, 65536, 200000, 4 * 1024 * 1024 };
+
+      for (guint j = 0; j < G_N_ELEMENTS (lengths); j++)
+        for (guint k = 0; k < G_N_ELEMENTS (pieces); k++)
+          {
+            if (lengths[j] / pieces[k] > 2000)
+              continue;
+
+            check_keep_ends (spool, data, lengths[j], limit, pieces[k], FALSE);
+            if (lengths[j] / pieces[k] < 100)
+              check_keep_ends (spool, data, lengths[j], limit, pieces[k], TRUE);
+          }
+    }
+
+  check_file_empty ();
+}
+
+/* A limit bounds what is on the disk, however much is written. */
+static void
+test_keep_ends_room (void)
+{
+  const gsize limit = 1024 * 1024;
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, limit, KEEP);
+  g_autofree guint8 *data = make_bytes (0, 100000);
+  struct stat st;
+
+  for (guint i = 0; i < 500; i++)
+    append (output, data, 100000);
+
+  count_fds (&st);
+  g_assert_cmpint ((goffset) st.st_blocks * 512, <=, 2 * limit);
+}
+
+static void
+check_over_limit (ParallelOutput *output,
+                  GError         *error,
+                  gsize           limit)
+{
+  g_autofree char *message = g_strdup_printf ("The output is longer than its limit of %"
+                                              G_GSIZE_FORMAT " bytes", limit);
+
+  g_assert_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_OUTPUT_LIMIT);
+  g_assert_cmpstr (error->message, ==, message);
+  g_error_free (error);
+}
+
+static void
+check_stop (ParallelSpool *spool,
+            const guint8  *data,
+            gsize          limit)
+{
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, limit, STOP);
+  GError *error = NULL;
+
+  append (output, data, limit - 1);
+  check_reads (output, data, limit - 1);
+  g_assert_false (parallel_output_append (output, data + limit - 1, 11, &error));
+  check_over_limit (output, error, limit);
+  check_reads (output, data, limit);
+  g_assert_cmpuint (parallel_output_get_written (output), ==, limit + 10);
+
+  error = NULL;
+  g_assert_false (parallel_output_append (output, data, 1, &error));
+  check_over_limit (output, error, limit);
+  g_assert_false (parallel_output_append (output, data, 1, NULL));
+  append (output, data, 0);
+  g_assert_cmpuint (parallel_output_get_written (output), ==, limit + 12);
+
+  parallel_output_close (output);
+  check_reads (output, data, limit);
+}
+
+static void
+check_stop_piped (ParallelSpool *spool,
+                  const guint8  *data,
+                  gsize          limit)
+{
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, limit, STOP);
+  GError *error = NULL;
+  int fds[2];
+
+  /* Exactly the limit is no error, at the end of the pipe neither. */
+  make_pipe (fds);
+  append_piped (output, fds, data, limit);
+  g_assert_cmpint (write (fds[1], data, 3), ==, 3);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+  check_over_limit (output, error, limit);
+  g_assert_cmpuint (parallel_output_get_written (output), ==, limit + 3);
+
+  error = NULL;
+  close (fds[1]);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, 0);
+  g_assert_no_error (error);
+  close (fds[0]);
+  check_reads (output, data, limit);
+
+  /* And in one go: what fits first, then the error. */
+  g_clear_pointer (&output, parallel_output_unref);
+  output = parallel_output_new (spool, limit, STOP);
+  make_pipe (fds);
+  g_assert_cmpint (write (fds[1], data, limit + 5), ==, limit + 5);
+  for (gsize done = 0; done < limit; )
+    {
+      gssize n = parallel_output_append_pipe (output, fds[0], &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpint (n, >, 0);
+      done += n;
+    }
+  check_reads (output, data, limit);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+  check_over_limit (output, error, limit);
+  close (fds[0]);
+  close (fds[1]);
+}
+
+static void
+test_stop (void)
+{
+  const gsize limits[] = { 1, 2, 100, 4095, 4096, 4097, 12288, 100000, 300000 };
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autofree guint8 *data = make_bytes (0, 400000);
+
+  for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
+    {
+      check_stop (spool, data, limits[i]);
+      check_stop_piped (spool, data, limits[i]);
+    }
+}
+
+/* A step can end while a thread of it still writes; that is an error for the thread and no bug
+ * of ours. */
+static void
+test_closed (void)
+{
+  const guint64 limits[] = { 0, 4 };
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
+    {
+      g_autoptr (ParallelOutput) output = parallel_output_new (spool, limits[i], i ? STOP : KEEP);
+      g_autoptr (GError) error = NULL;
+      char byte;
+      int fds[2];
+
+      append (output, "abcd", 4);
+      parallel_output_close (output);
+      parallel_output_close (output);
+      g_assert_false (parallel_output_append (output, "x", 1, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+      g_clear_error (&error);
+
+      make_pipe (fds);
+      g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+      g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+      g_assert_cmpint (read (fds[0], &byte, 1), ==, 1);
+      close (fds[0]);
+      close (fds[1]);
+
+      g_assert_cmpuint (parallel_output_get_written (output), ==, 4);
+      check_reads (output, "abcd", 4);
+    }
+}
+
+static void
+test_tail (void)
+{
+  const struct
+  {
+    const char *text;
+    gsize       length;       /* 0: up to the NUL */
+    gsize       bytes;
+    guint       lines;
+    const char *tail;
+  } cases[] = {
+    { "one\ntwo\nthree\n", 0, 100, 10, "one\ntwo\nthree" },
+    { "one\ntwo\nthree\n", 0, 100, 3, "one\ntwo\nthree" },
+    { "one\ntwo\nthree\n", 0, 100, 2, "two\nthree" },
+    { "one\ntwo\nthree\n", 0, 100, 1, "three" },
+    { "one\ntwo\nthree", 0, 100, 1, "three" },
+    { "one\ntwo\nthree", 0, 100, 2, "two\nthree" },
+    { "one\ntwo\nthree\n", 0, 100, 0, NULL },
+    { "one\ntwo\nthree\n", 0, 0, 10, NULL },
+    { "one\ntwo\nthree\n", 0, 9, 10, "two\nthree" },
+    { "one\ntwo\nthree\n", 0, 8, 10, "wo\nthree" },
+    { "one\ntwo\nthree\n", 0, 5, 10, "three" },
+    { "one\ntwo\nthree\n", 0, 4, 10, "hree" },
+    { "one\ntwo\nthree\n", 0, 1, 10, "e" },
+    { "one\ntwo\nthree\n", 0, G_MAXSIZE, G_MAXUINT, "one\ntwo\nthree" },
+    { "a\n\n", 0, 100, 10, "a\n" },
+    { "\n", 0, 100, 10, NULL },
+    { "\n\nx", 0, 100, 10, "\n\nx" },
+
+    /* NUL and what is no UTF-8. */
+    { "a\0b", 3, 100, 10, "a\357\277\275b" },
+    { "a\xff\xfe" "b\n", 0, 100, 10, "a\357\277\275\357\277\275b" },
+    { "\x80\x80", 0, 100, 10, "\357\277\275\357\277\275" },
+    { "h\xc3\xa9\n", 0, 100, 10, "h\xc3\xa9" },
+
+    /* Not yet whole at the end. */
+    { "h\xc3", 0, 100, 10, "h\357\277\275" },
+
+    /* Never more than asked for, and whole characters: of two, three and four bytes. */
+    { "h\xc3\xa9", 0, 2, 10, "\xc3\xa9" },
+    { "h\xc3\xa9", 0, 1, 10, NULL },
+    { "\xc3\xa9\xc3\xa9\xc3\xa9\n", 0, 5, 10, "\xc3\xa9\xc3\xa9" },
+    { "abcdef\xe2\x82\xac" "x", 0, 4, 10, "\xe2\x82\xac" "x" },
+    { "abcdef\xe2\x82\xac" "x", 0, 3, 10, "x" },
+    { "abcdef\xe2\x82\xac" "x", 0, 2, 10, "x" },
+    { "abcdef\xf0\x9f\x98\x80xyz", 0, 7, 10, "\xf0\x9f\x98\x80xyz" },
+    { "abcdef\xf0\x9f\x98\x80xyz", 0, 6, 10, "xyz" },
+    { "abcdef\xf0\x9f\x98\x80xyz\n", 0, 4, 10, "xyz" },
+    { "abc\xff\xff", 0, 5, 10, "\357\277\275" },
+    { "abc\xff\xff", 0, 7, 10, "c\357\277\275\357\277\275" },
+    { "abc\xff\xff", 0, 2, 10, NULL },
+  };
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
+      gsize length = cases[i].length != 0 ? cases[i].length : strlen (cases[i].text);
+
+      g_test_message ("case %u", i);
+      append (output, cases[i].text, length);
+      check_text (parallel_output_dup_tail (output, cases[i].bytes, cases[i].lines), cases[i].tail);
+      parallel_output_close (output);
+      check_text (parallel_output_dup_tail (output, cases[i].bytes, cases[i].lines), cases[i].tail);
+    }
+}
+
+/* What is not readable yet is seen, with the line that says what is left out. */
+static void
+test_tail_of_ring (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, 8, KEEP);
+
+  append (output, "abcdef", 6);
+  g_assert_cmpuint (parallel_output_get_size (output), ==, 4);
+  check_text (parallel_output_dup_tail (output, 100, 10), "abcdef");
+  append (output, "gh", 2);
+  check_text (parallel_output_dup_tail (output, 100, 10), "abcdefgh");
+  append (output, "i\n", 2);
+  check_text (parallel_output_dup_tail (output, 100, 10), "abcd\n[... 2 bytes left out ...]\nghi");
+  check_text (parallel_output_dup_tail (output, 100, 1), "ghi");
+  check_text (parallel_output_dup_tail (output, 2, 1), "hi");
+
+  parallel_output_close (output);
+  check_text (parallel_output_dup_tail (output, 100, 10), "abcd\n[... 2 bytes left out ...]\nghi");
+  check_reads (output, "abcd\n[... 2 bytes left out ...]\nghi\n", 36);
+}
+
+typedef struct
+{
+  ParallelOutput *output;
+  guint64         length;
+  int             running;    /* atomic */
+} Writer;
+
+static gpointer
+bytes_thread (gpointer data)
+{
+  Writer *writer = data;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+
+  for (guint64 done = 0; done < writer->length; )
+    {
+      gsize n = g_rand_int_range (rand, 1, 30000);
+      g_autofree guint8 *bytes = make_bytes (done, n);
+
+      n = MIN (n, writer->length - done);
+      append (writer->output, bytes, n);
+      done += n;
+    }
+
+  parallel_output_close (writer->output);
+  return NULL;
+}
+
+static gpointer
+bytes_reader_thread (gpointer data)
+{
+  Writer *writer = data;
+  g_autoptr (GRand) rand = g_rand_new ();
+  g_autofree guint8 *buffer = g_malloc (50000);
+  gboolean closed = FALSE;
+  guint64 size = 0;
+
+  while (!closed)
+    {
+      g_autoptr (GError) error = NULL;
+      guint64 offset, new_size;
+      gssize n;
+
+      /* In this order: a closed output does not grow. */
+      closed = parallel_output_is_closed (writer->output);
+      new_size = parallel_output_get_size (writer->output);
+      g_assert_cmpuint (new_size, >=, size);
+      g_assert_cmpuint (parallel_output_get_written (writer->output), >=, new_size);
+      size = new_size;
+
+      offset = size * g_rand_double (rand);
+      n = parallel_output_read (writer->output, offset, buffer,
+                                g_rand_int_range (rand, 1, 50000), &error);
+      g_assert_no_error (error);
+      g_assert_cmpint (n, >=, 0);
+      for (gssize i = 0; i < n; i++)
+        {
+          if (buffer[i] != byte_at (offset + i))
+            g_assert_cmpuint (buffer[i], ==, byte_at (offset + i));
+        }
+    }
+
+  g_assert_cmpuint (size, ==, writer->length);
+  return NULL;
+}
+
+static void
+test_readers (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
+  Writer writer = { output, 12 * 1024 * 1024, TRUE };
+  GThread *threads[4];
+
+  threads[0] = g_thread_new ("writer", bytes_thread, &writer);
+  for (guint i = 1; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("reader", bytes_reader_thread, &writer);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+
+  check_text (g_strdup_printf ("%" G_GUINT64_FORMAT, parallel_output_get_size (output)),
+              "12582912");
+}
+
+/* Writes numbered lines, in pieces that keep no line whole. */
+static gpointer
+lines_thread (gpointer data)
+{
+  Writer *writer = data;
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (2);
+
+  for (guint i = 0; i < writer->length; i++)
+    {
+      g_string_append_printf (text, "line %u\n", i);
+      if (text->len > 100000)
+        {
+          for (gsize done = 0, n; done < text->len; done += n)
+            {
+              n = g_rand_int_range (rand, 1, 80000);
+              n = MIN (n, text->len - done);
+              append (writer->output, text->str + done, n);
+            }
+          g_string_truncate (text, 0);
+        }
+    }
+
+  append (writer->output, text->str, text->len);
+  g_atomic_int_set (&writer->running, FALSE);
+  return NULL;
+}
+
+/* Whatever of the tail is seen while the ring turns is one piece of what was written, up to some
+ * moment. */
+static void
+test_moving_tail (void)
+{
+  const guint64 limits[] = { 64, 5000, 70000, 1000000 };
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
+    {
+      g_autoptr (ParallelOutput) output = parallel_output_new (spool, limits[i], KEEP);
+      Writer writer = { output, 500000, TRUE };
+      GThread *thread = g_thread_new ("writer", lines_thread, &writer);
+      guint last = 0;
+      gboolean running;
+
+      do
+        {
+          g_autofree char *tail = NULL;
+          g_auto (GStrv) lines = NULL;
+          guint number = 0, first = 0;
+          guint n;
+          char end;
+
+          running = g_atomic_int_get (&writer.running);
+          /* Not back to the line about what is left out. */
+          tail = parallel_output_dup_tail (output, limits[i] / 2 - 8, G_MAXUINT);
+          if (tail == NULL)
+            continue;
+
+          lines = g_strsplit (tail, "\n", -1);
+          n = g_strv_length (lines);
+
+          /* Without the first line and the last one, which may be cut. */
+          for (guint j = 1; j + 1 < n; j++)
+            {
+              g_assert_cmpint (sscanf (lines[j], "line %u%c", &number, &end), ==, 1);
+              if (j == 1)
+                first = number;
+              g_assert_cmpuint (number, ==, first + j - 1);
+            }
+
+          if (n > 2)
+            {
+              g_assert_cmpuint (number, >=, last);
+              last = number;
+            }
+        }
+      while (running);
+
+      g_thread_join (thread);
+      parallel_output_close (output);
+      check_text (parallel_output_dup_tail (output, 100, 1), "line 499999");
+    }
+}
+
+static void
+check_seek (GInputStream *stream,
+            goffset       offset,
+            GSeekType     type,
+            goffset       expected)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean res = g_seekable_seek (G_SEEKABLE (stream), offset, type, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (res);
+  g_assert_cmpint (g_seekable_tell (G_SEEKABLE (stream)), ==, expected);
+}
+
+static void
+check_stream_read (GInputStream *stream,
+                   const char   *expected)
+{
+  g_autoptr (GError) error = NULL;
+  char buffer[100];
+  gssize n = g_input_stream_read (stream, buffer, sizeof buffer, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpmem (buffer, n, expected, strlen (expected));
+}
+
+static void
+test_stream (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  ParallelOutput *output = parallel_output_new (spool, 0, KEEP);
+  g_autoptr (GError) error = NULL;
+  GInputStream *stream = parallel_output_open (output);
+
+  check_stream_read (stream, "");
+  append (output, "hello", 5);
+  check_stream_read (stream, "hello");
+  check_stream_read (stream, "");
+  append (output, " world", 6);
+
+  /* The stream alone keeps the output. */
+  parallel_output_ref (output);
+  parallel_output_unref (output);
+  g_assert_cmpint (g_input_stream_skip (stream, 3, NULL, &error), ==, 3);
+  check_stream_read (stream, "rld");
+  g_assert_cmpint (g_input_stream_skip (stream, 3, NULL, &error), ==, 0);
+
+  g_assert_true (g_seekable_can_seek (G_SEEKABLE (stream)));
+  check_seek (stream, 1, G_SEEK_SET, 1);
+  check_seek (stream, 3, G_SEEK_CUR, 4);
+  check_seek (stream, -1, G_SEEK_CUR, 3);
+  g_assert_cmpint (g_input_stream_skip (stream, 1000, NULL, &error), ==, 8);
+  check_seek (stream, -5, G_SEEK_END, 6);
+  check_stream_read (stream, "world");
+
+  g_assert_false (g_seekable_seek (G_SEEKABLE (stream), -1, G_SEEK_SET, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&error);
+  g_assert_false (g_seekable_seek (G_SEEKABLE (stream), G_MAXINT64, G_SEEK_CUR, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&error);
+  g_assert_cmpint (g_seekable_tell (G_SEEKABLE (stream)), ==, 11);
+
+  /* After the end there is nothing yet. */
+  check_seek (stream, 2, G_SEEK_END, 13);
+  check_stream_read (stream, "");
+  g_assert_cmpint (g_input_stream_skip (stream, 3, NULL, &error), ==, 0);
+  append (output, "12345", 5);
+  check_stream_read (stream, "345");
+
+  g_assert_false (g_seekable_can_truncate (G_SEEKABLE (stream)));
+  g_assert_false (g_seekable_truncate (G_SEEKABLE (stream), 0, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+  g_clear_error (&error);
+
+  parallel_output_unref (output);
+  check_seek (stream, 0, G_SEEK_SET, 0);
+  check_stream_read (stream, "hello world12345");
+
+  /* Closing gives the room back, though the stream is still there. */
+  g_assert_true (g_input_stream_close (stream, NULL, &error));
+  check_file_empty ();
+  g_assert_cmpint (g_input_stream_read (stream, &error, 1, NULL, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+  g_clear_error (&error);
+  g_assert_false (g_seekable_seek (G_SEEKABLE (stream), 0, G_SEEK_END, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+  g_assert_finalize_object (stream);
+}
+
+static void
+test_stream_cancelled (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
+  g_autoptr (GInputStream) stream = parallel_output_open (output);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  char byte;
+
+  append (output, "hello", 5);
+  g_cancellable_cancel (cancellable);
+  g_assert_cmpint (g_input_stream_read (stream, &byte, 1, cancellable, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_cmpint (g_input_stream_skip (stream, 1, cancellable, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_false (g_seekable_seek (G_SEEKABLE (stream), 1, G_SEEK_SET, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  check_stream_read (stream, "hello");
+}
+
+static void
+line_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  char **line = user_data;
+  g_autoptr (GError) error = NULL;
+
+  *line = g_data_input_stream_read_line_finish (G_DATA_INPUT_STREAM (source), result, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (*line);
+}
+
+static void
+test_stream_async (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
+  g_autoptr (GInputStream) stream = parallel_output_open (output);
+  g_autoptr (GDataInputStream) lines = g_data_input_stream_new (stream);
+  g_autofree char *line = NULL;
+
+  append (output, "one\ntwo\n", 8);
+  g_data_input_stream_read_line_async (lines, G_PRIORITY_DEFAULT, NULL, line_cb, &line);
+  while (line == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (line, ==, "one");
+}
+
+static void
+test_many (void)
+{
+  const guint n_outputs = 10000;
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autofree ParallelOutput **outputs = g_new (ParallelOutput *, n_outputs);
+  struct stat st;
+  guint before;
+
+  before = count_fds (&st);
+
+  for (guint i = 0; i < n_outputs; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("output %u\n", i);
+
+      outputs[i] = parallel_output_new (spool, 1000000, KEEP);
+      append (outputs[i], text, strlen (text));
+      parallel_output_close (outputs[i]);
+    }
+
+  g_assert_cmpuint (count_fds (&st), ==, before + 1);
+
+  for (guint i = 0; i < n_outputs; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("output %u\n", i);
+
+      check_reads (outputs[i], text, strlen (text));
+      parallel_output_unref (outputs[i]);
+    }
+
+  check_file_empty ();
+}
+
+/* One after the other, they use the same room. */
+static void
+test_reuse (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) other = parallel_output_new (spool, 0, KEEP);
+  g_autofree guint8 *data = make_bytes (0, 500000);
+  goffset size = 0;
+  struct stat st;
+
+  append (other, "x", 1);
+  for (guint i = 0; i < 50; i++)
+    {
+      g_autoptr (ParallelOutput) output = parallel_output_new (spool, i % 2 * 100000, KEEP);
+
+      append (output, data, 500000);
+      count_fds (&st);
+      if (i == 1)
+        size = st.st_size;
+      else if (i > 1)
+        g_assert_cmpint (st.st_size, <=, size);
+    }
+  check_reads (other, "x", 1);
+}
+
+static void
+test_full_subprocess (void)
+{
+  g_autoptr (ParallelSpool) spool = parallel_spool_new ();
+  g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
+  g_autofree guint8 *data = make_bytes (0, 200000);
+  const struct rlimit limit = { 100000, 100000 };
+  g_autoptr (GError) error = NULL;
+  guint64 size;
+  int fds[2];
+
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_no_errno (setrlimit (RLIMIT_FSIZE, &limit));
+
+  append (output, data, 1000);
+  make_pipe (fds);
+  g_assert_cmpint (write (fds[1], data + 1000, 199000), ==, 199000);
+
+  /* What there is room for, then the error, and again the error. */
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), >, 0);
+  g_assert_no_error (error);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+      g_assert_nonnull (strstr (error->message, g_get_tmp_dir ()));
+      g_clear_error (&error);
+    }
+
+  g_assert_false (parallel_output_append (output, data, 200000, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+
+  /* What was written before is there. */
+  size = parallel_output_get_size (output);
+  g_assert_cmpuint (size, >, 50000);
+  g_assert_cmpuint (size, <=, 100000);
+  check_reads (output, data, size);
+  parallel_output_close (output);
+  check_reads (output, data, size);
+}
+
+static void
+test_full (void)
+{
+  g_test_trap_subprocess ("/output/full/subprocess", 0, 0);
+  g_test_trap_assert_passed ();
+}
+
+static void
+test_bad_folder_subprocess (void)
+{
+  g_autoptr (ParallelSpool) spool = NULL;
+  g_autoptr (ParallelOutput) output = NULL;
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  g_setenv ("TMPDIR", "/nonexistent/folder", TRUE);
+  spool = parallel_spool_new ();
+  output = parallel_output_new (spool, 0, KEEP);
+
+  g_assert_false (parallel_output_append (output, "x", 1, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "/nonexistent/folder"));
+  g_clear_error (&error);
+
+  /* A program that writes nothing does not need it. */
+  make_pipe (fds);
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+  g_assert_cmpint (parallel_output_append_pipe (output, fds[0], &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_cmpint (read (fds[0], &fds, 1), ==, 1);
+}
+
+static void
+test_bad_folder (void)
+{
+  g_test_trap_subprocess ("/output/bad-folder/subprocess", 0, 0);
+  g_test_trap_assert_passed ();
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_summary ("What an attempt of a step wrote to one stream.");
+
+  g_test_add_func ("/output/empty", test_empty);
+  g_test_add_func ("/output/bytes", test_bytes);
+  g_test_add_func ("/output/big", test_big);
+  g_test_add_func ("/output/pipe", test_pipe);
+  g_test_add_func ("/output/socket", test_socket);
+  g_test_add_func ("/output/keep-ends", test_keep_ends);
+  g_test_add_func ("/output/keep-ends-room", test_keep_ends_room);
+  g_test_add_func ("/output/stop", test_stop);
+  g_test_add_func ("/output/closed", test_closed);
+  g_test_add_func ("/output/tail", test_tail);
+  g_test_add_func ("/output/tail-of-ring", test_tail_of_ring);
+  g_test_add_func ("/output/readers", test_readers);
+  g_test_add_func ("/output/moving-tail", test_moving_tail);
+  g_test_add_func ("/output/stream", test_stream);
+  g_test_add_func ("/output/stream-cancelled", test_stream_cancelled);
+  g_test_add_func ("/output/stream-async", test_stream_async);
+  g_test_add_func ("/output/many", test_many);
+  g_test_add_func ("/output/reuse", test_reuse);
+  g_test_add_func ("/output/full", test_full);
+  g_test_add_func ("/output/full/subprocess", test_full_subprocess);
+  g_test_add_func ("/output/bad-folder", test_bad_folder);
+  g_test_add_func ("/output/bad-folder/subprocess", test_bad_folder_subprocess);
+
+  return g_test_run ();
+}
