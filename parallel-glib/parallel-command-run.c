@@ -356,7 +356,7 @@ parallel_command_run_start (ParallelCommandTask *task,
   run->fds[1] = -1;
   run->argv = parallel_command_task_dup_argv (task, step);
   run->request.argv = (const char * const *) run->argv;
-  run->request.env = parallel_command_task_get_env (task);
+  run->request.env = parallel_command_task_get_environ (task);
   run->request.cwd = parallel_command_task_get_cwd (task);
   run->request.merge_stderr = parallel_command_task_get_merge_stderr (task);
   run->request.measure = parallel_command_task_get_measure_usage (task);

@@ -14,7 +14,6 @@ G_BEGIN_DECLS
 /* The launcher, the program and its arguments, with the input of @step in its place. */
 char              **parallel_command_task_dup_argv (ParallelCommandTask  *self,
                                                     ParallelStep         *step);
-const char * const *parallel_command_task_get_env  (ParallelCommandTask  *self);
 
 /* Opens what the program reads: a descriptor of its own; -1 without an error for /dev/null, with one if it fails. */
 int                 parallel_command_task_open_stdin (ParallelCommandTask  *self,

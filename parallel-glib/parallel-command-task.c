@@ -186,12 +186,6 @@ parallel_command_task_describe (ParallelTask *task,
   return g_strdup_printf ("%.*s…", (int) (end - valid), valid);
 }
 
-const char * const *
-parallel_command_task_get_env (ParallelCommandTask *self)
-{
-  return (const char * const *) self->env;
-}
-
 static gboolean
 write_all (int         fd,
            const char *data,
@@ -394,7 +388,7 @@ install_properties (GObjectClass *object_class)
                         G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
-   * ParallelCommandTask:environ: (setter set_environ)
+   * ParallelCommandTask:environ: (getter get_environ) (setter set_environ)
    *
    * The environment of the program, each variable as `NAME=value`; `NULL` for the environment of this program.
    */
@@ -551,6 +545,23 @@ parallel_command_task_get_argv (ParallelCommandTask *self)
   g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
 
   return (const char * const *) self->argv;
+}
+
+/**
+ * parallel_command_task_get_environ: (get-property environ)
+ * @self: a command task
+ *
+ * The whole environment of the program.
+ *
+ * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): each variable as `NAME=value`, or
+ *   %NULL for the environment of this program
+ */
+const char * const *
+parallel_command_task_get_environ (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
+
+  return (const char * const *) self->env;
 }
 
 /**

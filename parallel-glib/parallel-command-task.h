@@ -28,6 +28,9 @@ PARALLEL_AVAILABLE_IN_ALL
 const char * const *parallel_command_task_get_argv            (ParallelCommandTask *self);
 
 PARALLEL_AVAILABLE_IN_ALL
+const char * const *parallel_command_task_get_environ         (ParallelCommandTask *self);
+
+PARALLEL_AVAILABLE_IN_ALL
 void                parallel_command_task_set_environ         (ParallelCommandTask *self,
                                                                const char * const  *env);
 

@@ -270,16 +270,15 @@ error_for_size (const ParallelSpawnRequest *request)
   if (longest > MAX_ARGUMENT_SIZE)
     return parallel_spawn_error_new (G_SPAWN_ERROR_TOO_BIG, request->argv[0],
                                      "cannot be started: an argument or a variable of its "
-                                     "environment has %"
-                                     G_GSIZE_FORMAT " bytes, and the system allows %d; hand it "
+                                     "environment has %" G_GSIZE_FORMAT " bytes, and the system allows %d; hand it "
                                      "over in a file or on standard input", longest,
                                      MAX_ARGUMENT_SIZE);
 
   return parallel_spawn_error_new (G_SPAWN_ERROR_TOO_BIG, request->argv[0],
                                    "cannot be started: its arguments and environment have %"
                                    G_GSIZE_FORMAT " bytes, and the system allows %"
-                                   G_GSIZE_FORMAT " (a quarter of the stack limit, ulimit -s, up to "
-                                   "6 MiB); hand them over in a file or on standard input",
+                                   G_GSIZE_FORMAT " (a quarter of the stack limit, ulimit -s, "
+                                   "up to 6 MiB); hand them over in a file or on standard input",
                                    total, get_arguments_limit ());
 }
 

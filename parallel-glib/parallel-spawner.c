@@ -50,14 +50,15 @@ clear_fd (int *fd)
 
 /* Descriptors */
 
-/* GLib moves the child's descriptors to 0, 1, 2 and 3 one after the other, and must not step on
- * one that is still to be moved. That happens when this program has closed one of its own. */
 static int
 duplicate_fd (int fd)
 {
   return fcntl (fd, F_DUPFD_CLOEXEC, PARALLEL_EXEC_REPORT_FD + 1);
 }
 
+/* GLib moves the child's descriptors to 0, 1 and 2 one after the other, and the helper the report
+ * pipe to 3; neither must step on one that is still to be moved. That would happen when this
+ * program has closed some of its own standard descriptors. */
 static gboolean
 lift_fd (int *fd)
 {

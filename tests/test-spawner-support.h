@@ -252,7 +252,9 @@ role_burn (double seconds)
     }
   while (usage.ru_utime.tv_sec + usage.ru_utime.tv_usec / 1e6 < seconds);
 
-  return memory[0] == 1 ? 7 : 1;
+  g_free ((gpointer) memory);
+
+  return 7;
 }
 
 static int
