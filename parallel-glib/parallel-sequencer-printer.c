@@ -38,23 +38,55 @@ printer_clear (Printer *self)
   self->lines = NULL;
 }
 
+/* Around each callback. What the caller has may be gone after the drained callback, so none comes
+ * after it; if the sequencer is abandoned during one, the drained callback comes right after that,
+ * from here. Both return FALSE once it is abandoned. */
+static gboolean
+begin_call (ParallelSequencer *self)
+{
+  gboolean go_on;
+
+  g_mutex_lock (&self->mutex);
+  go_on = (self->state != PARALLEL_SEQUENCER_ABANDONED);
+  self->calling = go_on;
+  g_mutex_unlock (&self->mutex);
+
+  return go_on;
+}
+
+static gboolean
+end_call (ParallelSequencer *self)
+{
+  ParallelAfterwards after = { 0 };
+  gboolean go_on;
+
+  g_mutex_lock (&self->mutex);
+  self->calling = FALSE;
+  go_on = (self->state != PARALLEL_SEQUENCER_ABANDONED);
+  if (!go_on)
+    parallel_sequencer_hang_up_locked (self, &after);
+  parallel_sequencer_unlock (self, &after);
+
+  return go_on;
+}
+
 /* Nothing more is written to the sink of @stream; takes @error. The run goes on. */
 static void
 fail_sink (ParallelSequencer *self,
            guint              stream,
            GError            *error)
 {
-  ParallelAfterwards after = { 0 };
-
   g_mutex_lock (&self->mutex);
   for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
     if (self->sinks[i] == self->sinks[stream])
       self->broken[i] = TRUE;
+  g_mutex_unlock (&self->mutex);
 
-  /* After the drained callback nobody expects to hear more. */
-  if (self->state != PARALLEL_SEQUENCER_ABANDONED)
-    after.error = g_steal_pointer (&error);
-  parallel_sequencer_unlock (self, &after);
+  if (self->callbacks.failed != NULL && begin_call (self))
+    {
+      self->callbacks.failed (self->user_data, g_steal_pointer (&error));
+      end_call (self);
+    }
 
   g_clear_error (&error);
 }
@@ -133,7 +165,8 @@ format_piece (Printer       *self,
   return used;
 }
 
-static void
+/* Returns FALSE if it shall not be printed after all. */
+static gboolean
 announce (ParallelSequencer *self,
           ParallelTurn      *turn,
           ParallelOutput    *output,
@@ -141,9 +174,15 @@ announce (ParallelSequencer *self,
           guint64            offset,
           guint64            length)
 {
-  if (self->callbacks.printing != NULL)
-    self->callbacks.printing (self->user_data, turn->index, turn->data, output, stream, offset,
-                              length);
+  if (self->callbacks.printing == NULL)
+    return TRUE;
+  if (!begin_call (self))
+    return FALSE;
+
+  self->callbacks.printing (self->user_data, turn->index, turn->data, output, stream, offset,
+                            length);
+
+  return end_call (self);
 }
 
 /* Prints some of what is between @offset and @end; returns how much, 0 if the rest of a line has to
@@ -183,8 +222,8 @@ print_piece (Printer        *self,
   if (used == 0)
     return 0;
 
-  announce (sequencer, turn, output, stream, offset, used);
-  if (!parallel_sink_write (sink, text, text_length, &error))
+  if (announce (sequencer, turn, output, stream, offset, used) &&
+      !parallel_sink_write (sink, text, text_length, &error))
     fail_sink (sequencer, stream, g_steal_pointer (&error));
 
   return used;
@@ -375,14 +414,18 @@ print_keep_alive_locked (ParallelSequencer *self)
   const guint stream = PARALLEL_OUTPUT_STREAM_STDERR;
   ParallelAfterwards after = { 0 };
   g_autofree char *text = NULL;
+  gboolean go_on = FALSE;
 
   self->busy = TRUE;
   g_mutex_unlock (&self->mutex);
 
-  if (!is_amid_line (self))
-    text = self->callbacks.keep_alive (self->user_data);
+  if (!is_amid_line (self) && begin_call (self))
+    {
+      text = self->callbacks.keep_alive (self->user_data);
+      go_on = end_call (self);
+    }
 
-  if (text != NULL)
+  if (text != NULL && go_on)
     {
       ParallelSink *sink = get_sink (self, stream);
       gboolean at_start = parallel_sink_at_line_start (sink);

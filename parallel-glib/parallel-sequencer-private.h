@@ -59,6 +59,7 @@ struct _ParallelSequencer
   gboolean                   has_thread;
   gboolean                   waiting;         /* the printer waits for the cond and was not woken */
   gboolean                   busy;            /* the printer works without the mutex */
+  gboolean                   calling;         /* the printer is in a callback */
   gboolean                   unflushed[PARALLEL_N_STREAMS];
 };
 
@@ -68,6 +69,7 @@ typedef struct
   GQueue          turns;                        /* to be freed */
   ParallelOutput *outputs[PARALLEL_N_STREAMS];  /* to be released */
   ParallelSink   *sinks[PARALLEL_N_STREAMS];    /* to be released */
+  gpointer        data;                         /* of a step, to be released */
   GError         *error;                        /* for the failed callback */
   gboolean        drained;
 } ParallelAfterwards;
@@ -87,6 +89,10 @@ void          parallel_sequencer_mark_locked   (ParallelSequencer   *self,
 void          parallel_sequencer_retire_locked (ParallelSequencer   *self,
                                                 ParallelTurn        *turn,
                                                 ParallelAfterwards  *after);
+
+/* The last callbacks of a sequencer that is abandoned, before @user_data may go. */
+void          parallel_sequencer_hang_up_locked (ParallelSequencer  *self,
+                                                 ParallelAfterwards *after);
 
 /* Gives up the mutex and does what is in @after. Unless the caller is the printer, the sequencer
  * may be gone then. */

@@ -36,6 +36,9 @@ release (ParallelSequencer  *self,
       parallel_turn_free (turn);
     }
 
+  if (after->data != NULL)
+    self->callbacks.release (self->user_data, g_steal_pointer (&after->data));
+
   for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
     {
       g_clear_pointer (&after->outputs[i], parallel_output_unref);
@@ -113,6 +116,15 @@ drop_all_turns_locked (ParallelSequencer  *self,
     }
 }
 
+void
+parallel_sequencer_hang_up_locked (ParallelSequencer  *self,
+                                   ParallelAfterwards *after)
+{
+  if (self->current != NULL)
+    after->data = g_steal_pointer (&self->current->data);
+  after->drained = TRUE;
+}
+
 /* The one place where the sequencer comes to its end. */
 static void
 end_locked (ParallelSequencer      *self,
@@ -125,7 +137,8 @@ end_locked (ParallelSequencer      *self,
   parallel_window_clear (&self->window);
 
   self->state = state;
-  after->drained = TRUE;
+  if (!self->calling)
+    parallel_sequencer_hang_up_locked (self, after);
 
   /* A printer that is stuck in a sink releases it when it comes back. */
   for (guint i = 0; i < PARALLEL_N_STREAMS && !self->busy; i++)
@@ -424,10 +437,8 @@ parallel_sequencer_add (ParallelSequencer *self,
       parallel_sequencer_settle_locked (self, &after);
     }
 
+  after.data = data;
   parallel_sequencer_unlock (self, &after);
-
-  if (data != NULL)
-    self->callbacks.release (self->user_data, data);
 }
 
 void

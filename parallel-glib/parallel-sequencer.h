@@ -35,7 +35,8 @@ typedef struct
   void (*release)  (gpointer              user_data,
                     gpointer              data);
 
-  /* Nothing is left to print and the sequencer is closed; called once. */
+  /* Nothing is left to print and the sequencer is closed; called once. No callback is called after it, except release
+   * from within an add that comes too late. */
   void (*drained)  (gpointer              user_data);
 
   /* A sink failed; nothing more will be written to it. Called at most once a sink; takes the error. */
@@ -46,8 +47,8 @@ typedef struct
   char *(*keep_alive) (gpointer           user_data);
 } ParallelSequencerCallbacks;
 
-/* @callbacks is copied; @user_data must live until parallel_sequencer_unref() of the last reference; destroyed with
- * @notify, in whichever thread drops the last reference. */
+/* @callbacks is copied; @user_data must live until the drained callback, or without one until the last reference is
+ * dropped; destroyed with @notify, in whichever thread drops that. Close or abandon it before you drop yours. */
 ParallelSequencer *parallel_sequencer_new     (const ParallelSequencerCallbacks *callbacks,
                                                gpointer                          user_data,
                                                GDestroyNotify                    notify);
@@ -101,8 +102,8 @@ void               parallel_sequencer_discard (ParallelSequencer    *self,
 void               parallel_sequencer_close   (ParallelSequencer    *self,
                                                guint64               n_steps);
 
-/* Gives up on everything not printed yet, also when a sink is stuck: @drained follows at once, and the writer thread
- * ends as soon as its sink lets it go. */
+/* Gives up on everything not printed yet, also when a sink is stuck: @drained follows at once, or if the writer thread
+ * is in a callback at the moment, from there after it. The writer thread ends as soon as its sink lets it go. */
 void               parallel_sequencer_abandon (ParallelSequencer    *self);
 
 /* How many pieces were printed so far, to see whether the sinks take anything. */

@@ -270,9 +270,9 @@ error_for_size (const ParallelSpawnRequest *request)
   if (longest > MAX_ARGUMENT_SIZE)
     return parallel_spawn_error_new (G_SPAWN_ERROR_TOO_BIG, request->argv[0],
                                      "cannot be started: an argument or a variable of its "
-                                     "environment has %" G_GSIZE_FORMAT " bytes, and the system allows %d; hand it "
-                                     "over in a file or on standard input", longest,
-                                     MAX_ARGUMENT_SIZE);
+                                     "environment has %" G_GSIZE_FORMAT " bytes, and the system "
+                                     "allows %d; hand it over in a file or on standard input",
+                                     longest, MAX_ARGUMENT_SIZE);
 
   return parallel_spawn_error_new (G_SPAWN_ERROR_TOO_BIG, request->argv[0],
                                    "cannot be started: its arguments and environment have %"

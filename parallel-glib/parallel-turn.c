@@ -45,11 +45,11 @@ parallel_turn_adopt (ParallelTurn   *self,
 
   for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
     {
-      if (outputs[i] == self->outputs[i] || (outputs[i] == NULL && self->live))
+      if (outputs[i] == NULL || outputs[i] == self->outputs[i])
         continue;
 
       old[i] = self->outputs[i];
-      self->outputs[i] = (outputs[i] != NULL) ? parallel_output_ref (outputs[i]) : NULL;
+      self->outputs[i] = parallel_output_ref (outputs[i]);
       self->printed[i] = 0;
     }
 

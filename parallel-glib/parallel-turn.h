@@ -34,10 +34,9 @@ ParallelTurn *parallel_turn_new   (guint64         index,
                                    const char     *name);
 void          parallel_turn_free  (ParallelTurn   *self);
 
-/* Takes the outputs of an attempt; what has to be released is put into @old, which has room for one
- * each stream. The caller gives both outputs of the attempt as far as they exist: one that is NULL
- * now was the attempt's before. Only a turn that was live, and so has only one attempt, keeps its
- * own where it is given NULL. */
+/* Takes the outputs of an attempt. One that is NULL stays as it is: the streams of a step may come
+ * from different threads, and neither must push out the other. What has to be released is put into
+ * @old, which has room for one each stream. */
 void          parallel_turn_adopt (ParallelTurn   *self,
                                    gboolean        live,
                                    ParallelOutput *out,

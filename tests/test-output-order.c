@@ -351,25 +351,21 @@ test_hold (void)
 }
 
 static void
-test_hold_given_up (void)
+test_set_too_late (void)
 {
-  ParallelBackgroundTaskRunner *runner;
-  g_autofree char *text = NULL;
-  int fds[2];
+  ParallelBackgroundTaskRunner *runner = test_silent_runner ();
 
-  g_test_summary ("Or until it is no longer held");
-  runner = pipe_runner (fds);
+  g_test_summary ("How output is printed cannot be changed once something was put");
+  g_object_unref (test_put_function (runner, test_no_op, NULL));
+  g_test_expect_message ("Parallel", G_LOG_LEVEL_CRITICAL, "*begun*");
   parallel_background_task_runner_set_hold_output (runner, TRUE);
-  g_object_unref (test_put_shell (runner, "echo a"));
-  await_finished (runner, 1);
-  g_assert_true (is_empty (fds[0]));
-  parallel_background_task_runner_set_hold_output (runner, FALSE);
-  text = test_read_until (fds[0], "a\n");
-  g_assert_cmpstr (text, ==, "a\n");
+  g_test_assert_expected_messages ();
+  g_assert_false (parallel_background_task_runner_get_hold_output (runner));
+  g_test_expect_message ("Parallel", G_LOG_LEVEL_CRITICAL, "*begun*");
+  parallel_background_task_runner_set_output_mode (runner, PARALLEL_OUTPUT_MODE_ORDERED);
+  g_test_assert_expected_messages ();
   test_close_and_wait (runner);
   g_assert_finalize_object (runner);
-  close (fds[0]);
-  close (fds[1]);
 }
 
 /* Limits, signals, the keep-alive line */
@@ -538,7 +534,7 @@ main (int    argc,
   test_add ("/output-order/mode/tagged", test_tagged_mode);
   test_add ("/output-order/mode/none", test_no_mode);
   test_add ("/output-order/hold", test_hold);
-  test_add ("/output-order/hold/given-up", test_hold_given_up);
+  test_add ("/output-order/set-too-late", test_set_too_late);
   test_add ("/output-order/limit", test_limit);
   test_add ("/output-order/signal", test_output_signal);
   test_add ("/output-order/keep-alive", test_keep_alive);

@@ -441,8 +441,11 @@ test_absurd_limit (void)
   gint counts[10] = { 0 };
   ParallelBackgroundTaskRunner *runner = function_runner (count_input, counts);
 
-  g_test_summary ("An absurd max-parallel runs what there is to run");
+  g_test_summary ("An absurd max-parallel is refused; a very large one runs what there is to run");
+  expect_critical ("*max_parallel*");
   parallel_background_task_runner_set_max_parallel (runner, G_MAXUINT);
+  g_test_assert_expected_messages ();
+  parallel_background_task_runner_set_max_parallel (runner, 100000);
   for (int i = 0; i < 10; i++)
     test_put_int (runner, i);
   test_close_and_wait (runner);

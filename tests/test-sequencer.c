@@ -50,6 +50,8 @@ struct _Fixture
   /* Guarded by mutex. */
   guint              n_drained;
   guint              n_keep_alive;
+  guint              n_data;          /* given and not released */
+  gboolean           abandon;         /* in the next printing callback */
   gboolean           drained_here;
   gboolean           destroyed;
   gboolean           keep_alive_text;
@@ -80,22 +82,48 @@ struct _Fixture
 static void
 printing_cb (gpointer              user_data,
              guint64               index,
+             gpointer              data,
              ParallelOutput       *output,
              ParallelOutputStream  stream,
              guint64               offset,
              guint64               length)
 {
   Fixture *fixture = user_data;
+  gboolean abandon;
 
   g_assert_cmpuint (length, >, 0);
   g_assert_cmpuint (offset + length, <=, parallel_output_get_size (output));
 
   g_mutex_lock (&fixture->mutex);
+  g_assert_cmpuint (fixture->n_drained, ==, 0);
+  if (data != NULL)
+    g_assert_cmpuint (GPOINTER_TO_UINT (data), ==, index + 1);
   fixture->announced[stream] += length;
   if (fixture->announcements->len < 4096)
     g_string_append_printf (fixture->announcements, "%d:%d:%d+%d ", (int) index, (int) stream,
                             (int) offset, (int) length);
   g_cond_broadcast (&fixture->cond);
+  abandon = fixture->abandon;
+  g_mutex_unlock (&fixture->mutex);
+
+  if (abandon)
+    {
+      parallel_sequencer_abandon (fixture->sequencer);
+      g_assert_cmpuint (fixture->n_drained, ==, 0);
+    }
+}
+
+static void
+release_cb (gpointer user_data,
+            gpointer data)
+{
+  Fixture *fixture = user_data;
+
+  g_assert_nonnull (data);
+  g_mutex_lock (&fixture->mutex);
+  g_assert_cmpuint (fixture->n_drained, ==, 0);
+  g_assert_cmpuint (fixture->n_data, >, 0);
+  fixture->n_data--;
   g_mutex_unlock (&fixture->mutex);
 }
 
@@ -106,6 +134,7 @@ drained_cb (gpointer user_data)
 
   g_mutex_lock (&fixture->mutex);
   fixture->n_drained++;
+  g_assert_cmpuint (fixture->n_data, ==, 0);
   fixture->drained_here = (g_thread_self () == fixture->main_thread);
   g_cond_broadcast (&fixture->cond);
   g_mutex_unlock (&fixture->mutex);
@@ -118,6 +147,7 @@ failed_cb (gpointer  user_data,
   Fixture *fixture = user_data;
 
   g_mutex_lock (&fixture->mutex);
+  g_assert_cmpuint (fixture->n_drained, ==, 0);
   g_ptr_array_add (fixture->errors, error);
   g_cond_broadcast (&fixture->cond);
   g_mutex_unlock (&fixture->mutex);
@@ -130,6 +160,7 @@ keep_alive_cb (gpointer user_data)
   gboolean text;
 
   g_mutex_lock (&fixture->mutex);
+  g_assert_cmpuint (fixture->n_drained, ==, 0);
   fixture->n_keep_alive++;
   text = fixture->keep_alive_text;
   g_cond_broadcast (&fixture->cond);
@@ -150,7 +181,11 @@ destroyed_cb (gpointer user_data)
 }
 
 static const ParallelSequencerCallbacks callbacks = {
-  printing_cb, drained_cb, failed_cb, keep_alive_cb
+  .printing = printing_cb,
+  .release = release_cb,
+  .drained = drained_cb,
+  .failed = failed_cb,
+  .keep_alive = keep_alive_cb,
 };
 
 static gpointer
@@ -320,6 +355,23 @@ make_filled (Fixture *fixture,
   return make_output (fixture, text);
 }
 
+/* As the sequencer's function, with data that says which step it is. */
+static void
+add_outputs (Fixture        *fixture,
+             guint64         index,
+             const char     *name,
+             gboolean        live,
+             ParallelOutput *out,
+             ParallelOutput *err)
+{
+  g_mutex_lock (&fixture->mutex);
+  fixture->n_data++;
+  g_mutex_unlock (&fixture->mutex);
+
+  parallel_sequencer_add (fixture->sequencer, index, name, live, out, err,
+                          GUINT_TO_POINTER (index + 1));
+}
+
 /* A step that has written this so far. */
 static void
 add (Fixture    *fixture,
@@ -332,7 +384,7 @@ add (Fixture    *fixture,
   g_autoptr (ParallelOutput) err = make_output (fixture, err_text);
   g_autofree char *name = g_strdup_printf ("step%d", (int) index);
 
-  parallel_sequencer_add (fixture->sequencer, index, name, live, out, err);
+  add_outputs (fixture, index, name, live, out, err);
 }
 
 static void
@@ -500,11 +552,11 @@ test_ordered_live (void)
   g_autoptr (ParallelOutput) err = make_output (fixture, "b");
 
   add (fixture, 1, TRUE, "other\n", NULL);
-  parallel_sequencer_add (fixture->sequencer, 0, NULL, TRUE, out, NULL);
+  add_outputs (fixture, 0, NULL, TRUE, out, NULL);
   await_text (fixture, OUT, "a");
 
   /* The other stream may come later, with or without the one that is known. */
-  parallel_sequencer_add (fixture->sequencer, 0, NULL, TRUE, NULL, err);
+  add_outputs (fixture, 0, NULL, TRUE, NULL, err);
   await_text (fixture, ERR, "b");
 
   append (out, "c");
@@ -532,7 +584,7 @@ test_ordered_latency (void)
   g_autoptr (ParallelOutput) out = make_output (fixture, "");
   gint64 fastest = G_MAXINT64;
 
-  parallel_sequencer_add (fixture->sequencer, 0, NULL, TRUE, out, NULL);
+  add_outputs (fixture, 0, NULL, TRUE, out, NULL);
   for (guint i = 0; i < 100; i++)
     {
       gint64 start = g_get_monotonic_time ();
@@ -587,26 +639,32 @@ test_ordered_retried (void)
   Fixture *fixture = fixture_new (PARALLEL_OUTPUT_MODE_ORDERED);
   g_autoptr (ParallelOutput) second = make_output (fixture, "second\n");
 
+  /* Another attempt takes the place of the one before, stream by stream... */
   add (fixture, 0, FALSE, "first\n", "first\n");
   g_assert_false (has_printer (fixture));
-  parallel_sequencer_add (fixture->sequencer, 0, NULL, FALSE, second, NULL);
+  add_outputs (fixture, 0, NULL, FALSE, second, NULL);
   parallel_sequencer_wrote (fixture->sequencer, 0);
   g_assert_false (has_printer (fixture));
   parallel_sequencer_done (fixture->sequencer, 0);
   await_text (fixture, OUT, "second\n");
 
-  /* The last attempt is live. */
-  add (fixture, 1, FALSE, "first\n", "first\n");
+  /* ...or as a whole. The last attempt is live. */
+  add (fixture, 1, FALSE, "first\n", "dropped\n");
+  parallel_sequencer_retract (fixture->sequencer, 1);
+  parallel_sequencer_retract (fixture->sequencer, 2);
   add (fixture, 1, TRUE, "third\n", NULL);
   await_text (fixture, OUT, "second\nthird\n");
 
   /* What was printed live is printed. */
   add (fixture, 1, TRUE, "fourth\n", NULL);
   await_text (fixture, OUT, "second\nthird\nfourth\n");
+  parallel_sequencer_retract (fixture->sequencer, 1);
+  add (fixture, 1, TRUE, "fifth\n", NULL);
+  g_assert_cmpuint (parallel_sequencer_get_printed (fixture->sequencer), >=, 3);
 
   parallel_sequencer_close (fixture->sequencer, 2);
   parallel_sequencer_done (fixture->sequencer, 1);
-  fixture_end (fixture, "second\nthird\nfourth\n", "");
+  fixture_end (fixture, "second\nthird\nfourth\nfifth\n", "first\n");
 }
 
 static void
@@ -675,9 +733,9 @@ test_tagged (void)
   g_autoptr (ParallelOutput) zero = make_output (fixture, "a\nb");
   g_autoptr (ParallelOutput) one = make_output (fixture, "1\n");
 
-  parallel_sequencer_add (fixture->sequencer, 1, "one", TRUE, one, NULL);
+  add_outputs (fixture, 1, "one", TRUE, one, NULL);
   await_text (fixture, OUT, "one\t1\n");
-  parallel_sequencer_add (fixture->sequencer, 0, "zero", TRUE, zero, NULL);
+  add_outputs (fixture, 0, "zero", TRUE, zero, NULL);
   await_text (fixture, OUT, "one\t1\nzero\ta\n");
 
   append (one, "2\n");
@@ -711,7 +769,7 @@ test_tagged_waiting (void)
 
   add (fixture, 0, FALSE, "first\n", NULL);
   g_assert_false (has_printer (fixture));
-  parallel_sequencer_add (fixture->sequencer, 1, "step", TRUE, filled, NULL);
+  add_outputs (fixture, 1, "step", TRUE, filled, NULL);
   await_text (fixture, OUT, live);
   add (fixture, 0, FALSE, "second", NULL);
   parallel_sequencer_done (fixture->sequencer, 1);
@@ -793,7 +851,7 @@ test_discard_current (void)
   g_autoptr (ParallelOutput) filled = make_filled (fixture, 10 * 1024 * 1024);
   guint64 printed;
 
-  parallel_sequencer_add (fixture->sequencer, 0, NULL, TRUE, filled, filled);
+  add_outputs (fixture, 0, NULL, TRUE, filled, filled);
   parallel_sequencer_close (fixture->sequencer, 2);
   await (fixture, fixture->announced[OUT] > 0);
   assert_description (fixture, "printing step 0");
@@ -832,7 +890,7 @@ test_keep_alive (void)
   /* Not while a line is torn on either stream. What is on the pipe was printed by the thread that
    * would call, so that from then on the number is constant. */
   append (out, "torn");
-  parallel_sequencer_add (fixture->sequencer, 0, NULL, TRUE, out, NULL);
+  add_outputs (fixture, 0, NULL, TRUE, out, NULL);
   await_text (fixture, OUT, "torn");
   g_assert_false (keeps_alive_within (fixture, 50 * 1000));
   append (out, "!\n");
@@ -892,7 +950,7 @@ test_broken_pipe (gconstpointer data)
     {
       g_autoptr (ParallelOutput) err = make_output (fixture, "err\n");
 
-      parallel_sequencer_add (fixture->sequencer, i, "step", TRUE, filled, err);
+      add_outputs (fixture, i, "step", TRUE, filled, err);
       parallel_sequencer_done (fixture->sequencer, i);
     }
   parallel_sequencer_close (fixture->sequencer, 3);
@@ -1016,18 +1074,21 @@ test_abandon (gconstpointer data)
   Fixture *fixture = fixture_new_full (GPOINTER_TO_INT (data), FALSE);
   g_autoptr (ParallelOutput) filled = make_filled (fixture, 10 * 1024 * 1024);
   guint64 printed;
+  char byte;
 
   for (guint i = 0; i < 3; i++)
     {
-      parallel_sequencer_add (fixture->sequencer, i, NULL, TRUE, filled, filled);
+      add_outputs (fixture, i, NULL, TRUE, filled, filled);
       parallel_sequencer_done (fixture->sequencer, i);
     }
-  await (fixture, fixture->announced[OUT] > 0);
+
+  /* There is something in the pipe, so that the printer is in the sink, where it stays. */
+  g_assert_cmpint (read (fixture->readers[OUT].fds[0], &byte, 1), ==, 1);
   parallel_sequencer_abandon (fixture->sequencer);
   g_assert_cmpuint (fixture->n_drained, ==, 1);
   g_assert_true (fixture->drained_here);
   parallel_sequencer_abandon (fixture->sequencer);
-  add_done (fixture, 3, "too late", NULL);
+  parallel_sequencer_add (fixture->sequencer, 3, NULL, TRUE, filled, NULL, NULL);
   parallel_sequencer_discard (fixture->sequencer, 2);
   parallel_sequencer_close (fixture->sequencer, 4);
   printed = fixture->announced[OUT];
@@ -1061,6 +1122,19 @@ test_hold_end (void)
   fixture_end (fixture, "live\n", "");
 }
 
+/* The drained callback does not come while another one is at work. */
+static void
+test_abandon_calling (void)
+{
+  Fixture *fixture = fixture_new (PARALLEL_OUTPUT_MODE_ORDERED);
+
+  fixture->abandon = TRUE;
+  add (fixture, 0, TRUE, "never", "never");
+  await (fixture, fixture->n_drained > 0);
+  g_assert_false (fixture->drained_here);
+  fixture_end (fixture, "", "");
+}
+
 /* Without a close, or anything to print. */
 static void
 test_abandon_idle (void)
@@ -1076,6 +1150,10 @@ test_abandon_idle (void)
   fixture = fixture_new (PARALLEL_OUTPUT_MODE_FINISHED);
   parallel_sequencer_set_hold (fixture->sequencer, TRUE);
   add_done (fixture, 1, "never\n", NULL);
+  g_clear_pointer (&fixture->sequencer, parallel_sequencer_unref);
+  g_assert_true (fixture->destroyed);
+  g_assert_cmpuint (fixture->n_data, ==, 0);
+  g_assert_cmpuint (fixture->n_drained, ==, 0);
   fixture->n_drained = 1;
   fixture_end (fixture, "", "");
 }
@@ -1135,7 +1213,7 @@ adder_thread (gpointer data)
         {
           g_autofree char *text = g_strdup_printf ("%u\n", index);
 
-          parallel_sequencer_add (fixture->sequencer, index, "n", i % 7 != 0, out, NULL);
+          add_outputs (fixture, index, "n", i % 7 != 0, out, NULL);
           append (out, text);
           parallel_sequencer_wrote (fixture->sequencer, index);
           append (out, text);
@@ -1214,7 +1292,7 @@ test_big (void)
   fixture->readers[OUT].pattern_length = block;
   reader_start (&fixture->readers[OUT]);
 
-  parallel_sequencer_add (fixture->sequencer, 0, NULL, TRUE, out, NULL);
+  add_outputs (fixture, 0, NULL, TRUE, out, NULL);
   while (done < total)
     {
       g_autoptr (GError) error = NULL;
@@ -1302,6 +1380,7 @@ main (int   argc,
   g_test_add_func ("/sequencer/drained-by-caller", test_drained_by_caller);
   g_test_add_func ("/sequencer/thread-failure", test_thread_failure);
   add_for_modes ("/sequencer/abandon", test_abandon);
+  g_test_add_func ("/sequencer/abandon/calling", test_abandon_calling);
   g_test_add_func ("/sequencer/abandon/idle", test_abandon_idle);
   g_test_add_func ("/sequencer/random", test_random);
   add_for_modes ("/sequencer/threads", test_threads);

@@ -181,7 +181,7 @@ count_signal (int number)
 static void
 test_interrupted (void)
 {
-  const struct itimerval often = { { 0, 500 }, { 0, 500 } };
+  const struct itimerval often = { { 0, 5000 }, { 0, 5000 } };
   const struct itimerval never = { { 0, 0 }, { 0, 0 } };
   struct sigaction action = { .sa_handler = count_signal };
   struct sigaction old;
