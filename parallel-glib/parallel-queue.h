@@ -24,7 +24,7 @@ struct _ParallelItem
   gpointer         worker;        /* the ParallelWorkerThread that runs it, if one does */
   GValue           input;         /* until there is a step */
   guint            running : 1;
-  guint            users : 1;     /* the step was made by the user */
+  guint            kept : 1;      /* settled, and in the list of what is kept */
   guint            onexit : 1;    /* not an input: the onexit of a worker */
   guint            cancelled : 1; /* to fail when its turn comes */
   guint            in_loop : 1;   /* asynchronous, and started by the owner's main loop */

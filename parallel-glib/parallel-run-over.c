@@ -120,7 +120,7 @@ parallel_run_let_go (ParallelRun *run)
   g_mutex_unlock (&run->mutex);
 
   parallel_mailbox_close (run->mailbox);
-  g_queue_clear_full (&ready, g_object_unref);
+  g_queue_clear_full (&ready, (GDestroyNotify) parallel_item_unref);
   g_queue_clear_full (&added, (GDestroyNotify) parallel_item_unref);
   if (leftovers != NULL)
     free_leftovers_cb (leftovers);

@@ -40,6 +40,8 @@ parallel_run_dup_step (ParallelRun  *run,
       item->input = (GValue) G_VALUE_INIT;
       spare->index = item->index;
       spare->priority = item->priority;
+      if (item->onexit)
+        spare->name = g_strdup ("onexit");
       parallel_step_attach (spare, &parallel_run_step_host, run, item);
       item->step = g_steal_pointer (&spare);
     }
@@ -111,6 +113,53 @@ post_started (ParallelRun  *run,
   parallel_run_post (run, PARALLEL_EVENT_STEP_STARTED, NULL, step, FALSE);
 }
 
+/* What is posted must be posted before the run is over, so the last of those that end at the same time looks. */
+static void
+end_finished (ParallelRun *run)
+{
+  ParallelActions actions = { NULL };
+
+  if (!g_atomic_int_dec_and_test (&run->n_ending))
+    return;
+
+  g_mutex_lock (&run->mutex);
+  parallel_run_check_over_locked (run, &actions);
+  g_mutex_unlock (&run->mutex);
+  parallel_run_act (run, &actions);
+}
+
+/* The run was halted between the dispatch of an item and its start: it never ran. */
+static gboolean
+skip_if_halted (ParallelRun  *run,
+                ParallelItem *item)
+{
+  ParallelActions actions = { NULL };
+  gboolean halted;
+
+  g_mutex_lock (&run->mutex);
+  halted = run->halt != PARALLEL_RUN_GOES_ON && !item->onexit &&
+           (item->step == NULL || parallel_step_get_attempt (item->step) == 0);
+  if (halted)
+    {
+      g_atomic_int_inc (&run->n_ending);
+      parallel_item_list_remove (&run->running, item);
+      item->running = FALSE;
+      item->worker = NULL;
+      if (item->step != NULL)
+        parallel_step_settle (item->step, PARALLEL_STEP_STATE_SKIPPED, NULL);
+      parallel_item_list_push_tail (&run->skipped, item);
+      parallel_run_poke_locked (run, &actions);
+    }
+  g_mutex_unlock (&run->mutex);
+
+  if (!halted)
+    return FALSE;
+  parallel_sequencer_done (run->sequencer, item->index);
+  parallel_run_act (run, &actions);
+  end_finished (run);
+  return TRUE;
+}
+
 /* What runs is kept alive by its item in the list of what runs, until it is told to have ended. To hold a reference of
  * one's own beyond that would let the step outlive its run by a moment, which a user who looks would see. */
 void
@@ -118,11 +167,17 @@ parallel_run_start_item (ParallelRun  *run,
                          ParallelItem *item,
                          GCancellable *cancellable)
 {
-  ParallelStep *step = borrow_step (run, item);
-  ParallelTask *task = parallel_step_get_task (step);
-  ParallelStepLimits limits = get_limits (run, step);
+  ParallelStep *step;
+  ParallelTask *task;
+  ParallelStepLimits limits;
   gboolean stopped;
 
+  if (skip_if_halted (run, item))
+    return;
+
+  step = borrow_step (run, item);
+  task = parallel_step_get_task (step);
+  limits = get_limits (run, step);
   parallel_step_begin (step, cancellable, limits.kill_grace);
   if (parallel_task_get_place (task) != PARALLEL_TASK_PLACE_ENGINE)
     post_started (run, step);
@@ -305,9 +360,11 @@ is_kept_locked (ParallelRun       *run,
   switch (run->config.keep)
     {
     case PARALLEL_KEEP_STEPS_ALL:
+    case PARALLEL_KEEP_STEPS_UNTIL_TAKEN:
       return TRUE;
     case PARALLEL_KEEP_STEPS_NONE:
       return FALSE;
+    case PARALLEL_KEEP_STEPS_FAILED:
     default:
       return state == PARALLEL_STEP_STATE_FAILED;
     }
@@ -334,6 +391,7 @@ typedef struct
 {
   gboolean listened;
   gboolean kept;
+  gboolean taken;     /* next() will want it */
   gboolean halts;
 } Settled;
 
@@ -356,9 +414,11 @@ settle_locked (ParallelRun       *run,
 
   settled.kept = is_kept_locked (run, state);
   if (settled.kept)
-    parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
-  if (run->taking || run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN)
-    g_queue_push_tail (&run->ready, g_object_ref (step));
+    {
+      item->kept = TRUE;
+      parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
+    }
+  settled.taken = run->taking || run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN;
   settled.listened = run->owner != NULL &&
                      (g_atomic_int_get (&step->watched) || run->model_active ||
                       parallel_run_listens_locked (run, PARALLEL_LISTENS_FINISHED));
@@ -370,21 +430,6 @@ settle_locked (ParallelRun       *run,
   parallel_run_dispatch_locked (run, actions);
   parallel_run_poke_locked (run, actions);
   return settled;
-}
-
-/* What is posted must be posted before the run is over, so the last of those that end at the same time looks. */
-static void
-end_finished (ParallelRun *run)
-{
-  ParallelActions actions = { NULL };
-
-  if (!g_atomic_int_dec_and_test (&run->n_ending))
-    return;
-
-  g_mutex_lock (&run->mutex);
-  parallel_run_check_over_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
-  parallel_run_act (run, &actions);
 }
 
 static void
@@ -406,6 +451,24 @@ close_outputs (ParallelRun  *run,
     parallel_sequencer_done (run->sequencer, item->index);
   else
     parallel_sequencer_discard (run->sequencer, item->index);
+}
+
+/* Gives the reference to an item to next(), as the last thing, so that whoever takes it has it for himself. */
+static void
+offer (ParallelRun  *run,
+       ParallelItem *item)
+{
+  ParallelActions actions = { NULL };
+
+  g_mutex_lock (&run->mutex);
+  if (run->owner != NULL)
+    g_queue_push_tail (&run->ready, g_steal_pointer (&item));
+  parallel_run_poke_locked (run, &actions);
+  g_mutex_unlock (&run->mutex);
+
+  parallel_run_act (run, &actions);
+  if (item != NULL)
+    parallel_run_drop_item (run, item);
 }
 
 /* The last state of an item. Takes @error. */
@@ -442,7 +505,10 @@ settle (ParallelRun  *run,
       parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE);
       parallel_run_post (run, PARALLEL_EVENT_STEP_FINISHED, item, step, !settled.kept);
     }
-  parallel_run_drop_item (run, item);
+  if (settled.taken)
+    offer (run, item);
+  else
+    parallel_run_drop_item (run, item);
   if (settled.halts)
     parallel_run_halt (run, PARALLEL_HALT_NOW);
   end_finished (run);

@@ -355,7 +355,6 @@ parallel_run_put (ParallelRun   *run,
       if (step != NULL)
         {
           item->step = g_object_ref (step);
-          item->users = TRUE;
           g_atomic_int_set (&step->watched, TRUE);
         }
       else if (input != NULL)
@@ -458,6 +457,7 @@ skip_pending_locked (ParallelRun *run)
       parallel_step_settle (item->step, PARALLEL_STEP_STATE_HALTED, halted_error ());
       run->n_halted++;
       g_array_append_val (indexes, item->index);
+      item->kept = TRUE;
       parallel_item_list_push_tail (&run->kept, item);
     }
   return indexes;

@@ -121,7 +121,7 @@ struct _ParallelRun
   ParallelItemList        running;
   ParallelItemList        kept;             /* settled, as the keep policy says */
   ParallelItemList        skipped;
-  GQueue                  ready;            /* of ParallelStep: finished and not yet taken by next() */
+  GQueue                  ready;            /* of ParallelItem: finished and not yet taken by next() */
   GQueue                  added;            /* of ParallelItem: for the list model */
   gboolean                model_active;
   gboolean                poked;            /* a POKED event is under way */

@@ -53,13 +53,33 @@ take_step (ParallelBackgroundTaskRunner  *self,
            ParallelStep                 **step)
 {
   ParallelRun *run = self->run;
+  ParallelItem *item;
+  gboolean let_go = FALSE;
 
   g_mutex_lock (&run->mutex);
   run->taking = TRUE;
-  *step = g_queue_pop_head (&run->ready);
+  item = g_queue_pop_head (&run->ready);
+  if (item != NULL && item->kept && run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN &&
+      parallel_step_get_state (item->step) != PARALLEL_STEP_STATE_FAILED)
+    {
+      parallel_item_list_remove (&run->kept, item);
+      item->kept = FALSE;
+      let_go = TRUE;
+    }
   g_mutex_unlock (&run->mutex);
 
-  return *step != NULL || self->finished;
+  *step = NULL;
+  if (item == NULL)
+    return self->finished;
+
+  *step = g_object_ref (item->step);
+  if (let_go)
+    {
+      parallel_runner_remove_from_model (self, item);
+      parallel_item_unref (item);
+    }
+  parallel_item_unref (item);
+  return TRUE;
 }
 
 static void
@@ -343,14 +363,18 @@ static void
 wait_only (ParallelRun  *run,
            GCancellable *cancellable)
 {
-  gulong id = g_cancellable_connect (cancellable, G_CALLBACK (wake_waiters_cb), run, NULL);
+  gulong id = 0;
+
+  if (cancellable != NULL)
+    id = g_cancellable_connect (cancellable, G_CALLBACK (wake_waiters_cb), run, NULL);
 
   g_mutex_lock (&run->mutex);
   while (!run->over && !g_cancellable_is_cancelled (cancellable))
     g_cond_wait (&run->over_cond, &run->mutex);
   g_mutex_unlock (&run->mutex);
 
-  g_cancellable_disconnect (cancellable, id);
+  if (cancellable != NULL)
+    g_cancellable_disconnect (cancellable, id);
 }
 
 static gboolean

@@ -227,7 +227,9 @@ test_cancelled_half_way (void)
   g_assert_cmpuint (task->n_in_flight, ==, 0);
   g_assert_cmpuint (task->n_most, ==, 4);
   skipped = parallel_background_task_runner_dup_skipped (runner);
-  g_assert_cmpuint (skipped->len, ==, 100 - n_started);
+  /* Up to max-parallel steps had their slot but had not been started. */
+  g_assert_cmpuint (skipped->len, <=, 100 - n_started);
+  g_assert_cmpuint (skipped->len, >=, 100 - n_started - 4);
   g_clear_pointer (&skipped, g_ptr_array_unref);
   g_assert_finalize_object (runner);
   g_assert_finalize_object (task);

@@ -109,12 +109,12 @@ test_not_executable (void)
   const char * const argv[] = { path, NULL };
   const char * const folder_argv[] = { folder, NULL };
 
-  g_test_summary ("A file that is not executable, or a folder, is G_SPAWN_ERROR_ACCES");
+  g_test_summary ("A file that is not executable is G_SPAWN_ERROR_ACCES, a folder G_SPAWN_ERROR_ISDIR");
   test_write_file (path, "no program\n");
   g_assert_no_errno (g_chmod (path, 0600));
   g_assert_no_errno (g_mkdir (folder, 0700));
   assert_start_fails (parallel_command_task_new (argv), G_SPAWN_ERROR_ACCES, path);
-  assert_start_fails (parallel_command_task_new (folder_argv), G_SPAWN_ERROR_ACCES, folder);
+  assert_start_fails (parallel_command_task_new (folder_argv), G_SPAWN_ERROR_ISDIR, folder);
 }
 
 static void

@@ -30,7 +30,7 @@ int
 main (int    argc,
       char **argv)
 {
-  g_autoptr (ParallelTask) task = parallel_function_task_new (checksum_file, NULL, NULL);
+  ParallelTask *task = parallel_function_task_new (checksum_file, NULL, NULL);
   g_autoptr (ParallelBackgroundTaskRunner) runner = parallel_background_task_runner_new (task);
   g_autoptr (GPtrArray) steps = NULL;
   g_autoptr (GError) error = NULL;

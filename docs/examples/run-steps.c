@@ -14,7 +14,7 @@ main (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     {
-      g_autoptr (ParallelTask) task = parallel_command_task_new_shell (commands[i]);
+      ParallelTask *task = parallel_command_task_new_shell (commands[i]);
 
       g_ptr_array_add (steps, parallel_step_new (task, NULL));
     }

@@ -24,7 +24,7 @@ MESON
 
 configure () {
   meson setup "$scratch/build" "$scratch/client" --force-fallback-for=parallel-glib-1 \
-    -Dintrospection=disabled -Dvapi=disabled -Dparallel-glib:tests=false
+    -Dparallel-glib:introspection=disabled -Dparallel-glib:vapi=disabled -Dparallel-glib:tests=false
 }
 
 check 'it configures' configure

@@ -36,8 +36,8 @@ main (void)
   g_autoptr (GPtrArray) steps = g_ptr_array_new_with_free_func (g_object_unref);
   g_autoptr (GError) error = NULL;
 
-  g_ptr_array_add (steps, parallel_step_new_string (task, "one "));
-  g_ptr_array_add (steps, parallel_step_new_string (task, "two "));
+  g_ptr_array_add (steps, parallel_step_new_string (g_object_ref (task), "one "));
+  g_ptr_array_add (steps, parallel_step_new_string (g_object_ref (task), "two "));
 
   if (!parallel_run_steps (steps, 2, FALSE, NULL, &error))
     {

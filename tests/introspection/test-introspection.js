@@ -102,21 +102,6 @@ const tests = {
     assert(caught instanceof GLib.Error);
   },
 
-  // GJS cannot be called in another thread: such a step fails, and nothing hangs.
-  functionTaskFails() {
-    const task = Parallel.FunctionTask.new(() => true);
-    const runner = Parallel.BackgroundTaskRunner.new(task);
-    runner.put_string('x');
-    runner.close();
-    let caught = null;
-    try {
-      runner.wait(null);
-    } catch (error) {
-      caught = error;
-    }
-    assert(caught?.matches(Parallel.RunError, Parallel.RunError.BACKGROUND_FAILURE), `${caught}`);
-  },
-
   asyncTask() {
     const loop = new GLib.MainLoop(null, false);
     const task = Parallel.AsyncTask.new(step => {
