@@ -238,6 +238,7 @@ test_halt_now (void)
   g_autoptr (ParallelStep) done = NULL;
   g_autoptr (ParallelStep) running = NULL;
   g_autoptr (ParallelStep) pending = NULL;
+  g_autoptr (ParallelStep) late = test_function_step (test_no_op, NULL);
   g_autoptr (GPtrArray) skipped = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GError) put_error = NULL;
@@ -252,7 +253,7 @@ test_halt_now (void)
   test_gate_await (&gate, 1);
   parallel_background_task_runner_halt (runner, PARALLEL_HALT_NOW);
   parallel_background_task_runner_halt (runner, PARALLEL_HALT_NOW);
-  g_assert_false (parallel_background_task_runner_put_string (runner, "late", &put_error));
+  g_assert_false (parallel_background_task_runner_put_step (runner, late, &put_error));
   g_assert_error (put_error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_CLOSED);
   g_assert_false (parallel_background_task_runner_wait (runner, NULL, &error));
   g_assert_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED);
@@ -464,6 +465,7 @@ test_cancelled_wait (void)
   test_gate_open (&gate);
   test_close_and_wait (runner);
   g_assert_cmpint (parallel_step_get_state (step), ==, PARALLEL_STEP_STATE_SUCCEEDED);
+  g_clear_object (&result);
   g_assert_finalize_object (runner);
   test_gate_clear (&gate);
 }
@@ -494,6 +496,8 @@ test_many_waits (void)
   for (guint i = 0; i < 4; i++)
     g_thread_join (threads[i]);
   test_close_and_wait (runner);
+  g_clear_object (&first);
+  g_clear_object (&second);
   g_assert_finalize_object (runner);
   test_gate_clear (&gate);
 }

@@ -222,9 +222,9 @@ halted_init (Halted *halted)
   parallel_background_task_runner_set_halt_on_error (halted->runner, TRUE);
   halted->steps[0] = test_put_shell (halted->runner, "echo live; echo $$ > '%s'; sleep 600; echo not this",
                                      first);
-  halted->steps[1] = test_put_shell (halted->runner, "echo nor this; until test -s '%s' -a -s '%s'; "
+  halted->steps[1] = test_put_shell (halted->runner, "echo the failure; until test -s '%s' -a -s '%s'; "
                                      "do sleep 0.01; done; exit 6", first, third);
-  halted->steps[2] = test_put_shell (halted->runner, "echo nor that; echo $$ > '%s'; exec sleep 600", third);
+  halted->steps[2] = test_put_shell (halted->runner, "echo nor this; echo $$ > '%s'; exec sleep 600", third);
   for (guint i = 3; i < 5; i++)
     halted->steps[i] = test_put_shell (halted->runner, "echo > '%s'", ran);
   for (guint i = 3; i < 5; i++)
@@ -273,7 +273,7 @@ test_halt_on_error (void)
     }
   g_assert_false (g_file_test (ran, G_FILE_TEST_EXISTS));
   printed = test_captured (halted.sink);
-  g_assert_true (g_str_equal (printed, "live\n") || g_str_equal (printed, ""));
+  g_assert_true (g_str_equal (printed, "live\nthe failure\n") || g_str_equal (printed, "the failure\n"));
   g_clear_pointer (&failures, g_ptr_array_unref);
   g_clear_pointer (&skipped, g_ptr_array_unref);
   halted_clear (&halted);

@@ -285,6 +285,7 @@ test_next (void)
   gboolean seen[40] = { FALSE };
   g_autoptr (GError) error = NULL;
   ParallelStep *step;
+  guint n_gone = 0;
   guint n = 0;
 
   g_test_summary ("next () gives each finished step once, failed ones as well, and NULL at the end");
@@ -301,17 +302,17 @@ test_next (void)
       seen[input] = TRUE;
       g_assert_cmpint (parallel_step_get_state (step), ==,
                        input % 2 == 0 ? PARALLEL_STEP_STATE_SUCCEEDED : PARALLEL_STEP_STATE_FAILED);
-      if (input % 2 == 0)
-        g_assert_finalize_object (step);
-      else
-        g_object_unref (step);
+      g_object_weak_ref (G_OBJECT (step), count_gone_cb, &n_gone);
+      g_object_unref (step);
       n++;
     }
   g_assert_no_error (error);
   g_assert_cmpuint (n, ==, 40);
+  test_iterate_until (NULL, n_gone == 20);
   g_assert_null (parallel_background_task_runner_next (runner, NULL, &error));
   g_assert_no_error (error);
   g_assert_finalize_object (runner);
+  test_iterate_until (NULL, n_gone == 40);
 }
 
 typedef struct
@@ -399,8 +400,9 @@ test_next_cancelled (void)
   step = parallel_background_task_runner_next (runner, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpint (test_get_int (step), ==, 5);
-  g_assert_finalize_object (step);
+  g_object_unref (step);
   g_assert_null (parallel_background_task_runner_next (runner, NULL, NULL));
+  g_clear_object (&result);
   g_assert_finalize_object (runner);
   test_gate_clear (&gate);
 }

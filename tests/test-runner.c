@@ -131,11 +131,14 @@ static void
 test_starts_nothing_subprocess (void)
 {
   guint n_threads = test_count_threads ();
-  guint n_fds = test_count_fds ();
+  guint n_fds;
   ParallelBackgroundTaskRunner *runner;
   g_autoptr (GPtrArray) steps = test_steps_new ();
   g_autoptr (GError) error = NULL;
 
+  /* GLib's own default main context has a descriptor. */
+  g_main_context_default ();
+  n_fds = test_count_fds ();
   runner = parallel_background_task_runner_new (parallel_command_task_new_shell ("true"));
   g_ptr_array_add (steps, test_function_step (test_no_op, NULL));
   test_capture (runner);
@@ -362,6 +365,8 @@ test_put_async (void)
   g_assert_no_error (error);
   test_close_and_wait (runner);
   g_assert_cmpuint (gate.n_entered, ==, 3);
+  g_clear_object (&waiting);
+  g_clear_object (&cancelled);
   g_assert_finalize_object (runner);
   test_gate_clear (&gate);
 }
@@ -395,6 +400,8 @@ test_put_async_closed (void)
   g_assert_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_CLOSED);
   g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
   g_assert_cmpuint (gate.n_entered, ==, 1);
+  g_clear_object (&waiting);
+  g_clear_object (&late);
   g_assert_finalize_object (runner);
   test_gate_clear (&gate);
 }

@@ -135,10 +135,7 @@ end_inputs (ShellRun *self)
   if (self->n_put == 0 && options->inputs == NULL && options->command != NULL
       && !options->no_run_if_empty && !has_placeholder (options->command))
     {
-      ParallelTask *task = parallel_background_task_runner_get_task (self->runner);
-      g_autoptr (ParallelStep) step = parallel_step_new (task, NULL);
-
-      if (parallel_background_task_runner_put_step (self->runner, step, &self->input_error))
+      if (parallel_background_task_runner_put (self->runner, NULL, &self->input_error))
         self->n_put++;
     }
 
@@ -339,7 +336,7 @@ make_task (const ShellOptions *options)
 static ParallelBackgroundTaskRunner *
 make_runner (const ShellOptions *options)
 {
-  g_autoptr (ParallelTask) task = make_task (options);
+  ParallelTask *task = make_task (options);
   ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (task);
   guint max_parallel;
 
