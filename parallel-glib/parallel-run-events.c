@@ -46,7 +46,7 @@ cancel_in_owner (ParallelEvent *event)
 {
   g_autoptr (GCancellable) cancellable = parallel_step_dup_cancellable (event->step);
 
-  if (cancellable != NULL)
+  if (cancellable != NULL && parallel_step_is_being_stopped (event->step))
     g_cancellable_cancel (cancellable);
 }
 

@@ -182,7 +182,7 @@ start_watch (ParallelRun              *run,
 
   g_mutex_lock (&step->mutex);
   g_assert (step->watches[abandons] == NULL);
-  if (!step->ending)
+  if (!step->ending && (!abandons || step->stop_reason != NULL))
     step->watches[abandons] = watch;
   else
     watch->step = NULL;
@@ -240,7 +240,7 @@ stop_in_engine (ParallelMail *mail,
 {
   StopMail *stop = (StopMail *) mail;
 
-  if (!parallel_step_is_ending (stop->step))
+  if (parallel_step_is_being_stopped (stop->step))
     parallel_task_stop (parallel_step_get_task (stop->step), stop->step);
   parallel_run_drop_step (stop->run, stop->step);
   parallel_run_unref (stop->run);
@@ -261,8 +261,13 @@ cancel_thread (gpointer data)
 static void
 cancel_elsewhere (ParallelStep *step)
 {
-  GCancellable *cancellable = parallel_step_dup_cancellable (step);
+  GCancellable *cancellable = NULL;
   GThread *thread;
+
+  g_mutex_lock (&step->mutex);
+  if (step->stop_reason != NULL && !step->ending && step->cancellable != NULL)
+    cancellable = g_object_ref (step->cancellable);
+  g_mutex_unlock (&step->mutex);
 
   if (cancellable == NULL)
     return;

@@ -171,7 +171,8 @@ GCancellable   *parallel_step_dup_cancellable    (ParallelStep            *self)
 gboolean        parallel_step_take_stop_reason   (ParallelStep            *self,
                                                   GError                  *reason);
 GError         *parallel_step_dup_stop_reason    (ParallelStep            *self);
-gboolean        parallel_step_is_ending          (ParallelStep            *self);
+/* Whether the running attempt has a stop reason: the one before, which ended in time, may have had it. */
+gboolean        parallel_step_is_being_stopped   (ParallelStep            *self);
 gint64          parallel_step_get_activity       (ParallelStep            *self);
 /* The kill grace of the running attempt, in seconds. */
 double          parallel_step_get_grace          (ParallelStep            *self);

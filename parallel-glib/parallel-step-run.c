@@ -414,15 +414,15 @@ parallel_step_dup_stop_reason (ParallelStep *self)
 }
 
 gboolean
-parallel_step_is_ending (ParallelStep *self)
+parallel_step_is_being_stopped (ParallelStep *self)
 {
-  gboolean ending;
+  gboolean being_stopped;
 
   g_mutex_lock (&self->mutex);
-  ending = self->ending || self->state != PARALLEL_STEP_STATE_RUNNING;
+  being_stopped = self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->stop_reason != NULL;
   g_mutex_unlock (&self->mutex);
 
-  return ending;
+  return being_stopped;
 }
 
 gint64

@@ -17,6 +17,8 @@ GOOD = ('OK', 'EXPECTEDFAIL', 'SKIP')
 TAP_LINE = re.compile(r'(not )?ok\b(.*)')
 TAP_DIRECTIVE = re.compile(r'(?<!\\)#\s*(SKIP|TODO)', re.IGNORECASE)
 TAP_START = re.compile(r'(TAP version \d+|1\.\.\d+)', re.MULTILINE)
+# What a test program says of tests that are not the failing ones.
+UNINTERESTING = re.compile(r'ok\b|1\.\.\d|# (Start of|End of|random seed|\S+ summary:)|\(test program exited|$')
 LINES_SHOWN = 40
 
 
@@ -64,7 +66,7 @@ def tell(test, failed):
         print(f'    {line}', file=sys.stderr)
     for stream in ('stdout', 'stderr'):
         lines = [line for line in (test.get(stream) or '').splitlines()
-                 if not re.match(r'ok\b', line)]
+                 if not UNINTERESTING.match(line)]
         if lines:
             print(f'    the end of its {stream}:', file=sys.stderr)
         for line in lines[-LINES_SHOWN:]:

@@ -57,7 +57,8 @@ is_empty (int fd)
 static void
 test_live_head (void)
 {
-  g_autofree char *fifo = test_fifo ("fifo");
+  g_autofree char *first_fifo = test_fifo ("first");
+  g_autofree char *second_fifo = test_fifo ("second");
   ParallelBackgroundTaskRunner *runner;
   g_autofree char *first = NULL;
   g_autofree char *second = NULL;
@@ -68,18 +69,18 @@ test_live_head (void)
   runner = pipe_runner (fds);
   parallel_background_task_runner_set_max_parallel (runner, 3);
   g_object_unref (test_put_shell (runner, "echo a1; read x < '%s'; echo a2; read x < '%s'; echo a3",
-                                  fifo, fifo));
+                                  first_fifo, second_fifo));
   g_object_unref (test_put_shell (runner, "echo b1; echo b2"));
   g_object_unref (test_put_shell (runner, "echo c1; echo c2"));
   first = test_read_until (fds[0], "\n");
   g_assert_cmpstr (first, ==, "a1\n");
   await_finished (runner, 2);
   g_assert_true (is_empty (fds[0]));
-  test_release_fifo (fifo);
+  test_release_fifo (first_fifo);
   second = test_read_until (fds[0], "\n");
   g_assert_cmpstr (second, ==, "a2\n");
   g_assert_cmpuint (parallel_background_task_runner_get_n_running (runner), ==, 1);
-  test_release_fifo (fifo);
+  test_release_fifo (second_fifo);
   test_close_and_wait (runner);
   close (fds[1]);
   rest = test_read_until (fds[0], "c2\n");

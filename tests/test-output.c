@@ -423,11 +423,11 @@ test_keep_ends (void)
       for (guint j = 0; j < G_N_ELEMENTS (lengths); j++)
         for (guint k = 0; k < G_N_ELEMENTS (pieces); k++)
           {
-            if (lengths[j] / pieces[k] > 2000)
+            if (lengths[j] / pieces[k] > 500)
               continue;
 
             check_keep_ends (spool, data, lengths[j], limit, pieces[k], FALSE);
-            if (lengths[j] / pieces[k] < 100)
+            if (lengths[j] / pieces[k] < 30)
               check_keep_ends (spool, data, lengths[j], limit, pieces[k], TRUE);
           }
     }
@@ -743,7 +743,7 @@ test_readers (void)
 {
   g_autoptr (ParallelSpool) spool = parallel_spool_new ();
   g_autoptr (ParallelOutput) output = parallel_output_new (spool, 0, KEEP);
-  Writer writer = { output, 12 * 1024 * 1024, TRUE };
+  Writer writer = { output, 8 * 1024 * 1024, TRUE };
   GThread *threads[4];
 
   threads[0] = g_thread_new ("writer", bytes_thread, &writer);
@@ -753,7 +753,7 @@ test_readers (void)
     g_thread_join (threads[i]);
 
   check_text (g_strdup_printf ("%" G_GUINT64_FORMAT, parallel_output_get_size (output)),
-              "12582912");
+              "8388608");
 }
 
 /* Writes numbered lines, in pieces that keep no line whole. */
@@ -795,7 +795,7 @@ test_moving_tail (void)
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
     {
       g_autoptr (ParallelOutput) output = parallel_output_new (spool, limits[i], KEEP);
-      Writer writer = { output, 500000, TRUE };
+      Writer writer = { output, 200000, TRUE };
       GThread *thread = g_thread_new ("writer", lines_thread, &writer);
       guint last = 0;
       gboolean running;
@@ -836,7 +836,7 @@ test_moving_tail (void)
 
       g_thread_join (thread);
       parallel_output_close (output);
-      check_text (parallel_output_dup_tail (output, 100, 1), "line 499999");
+      check_text (parallel_output_dup_tail (output, 100, 1), "line 199999");
     }
 }
 

@@ -15,8 +15,8 @@
 
 #define INPUTS_MARK ":::"
 
-/* More steps at a time than there can be processes is a slip of the finger. */
-#define MAX_PARALLEL (1 << 22)
+/* The library's own limit; more is a slip of the finger. */
+#define MAX_PARALLEL 100000
 
 /* Thirty years; what is meant to be no limit at all is 0. */
 #define MAX_SECONDS  1e9
