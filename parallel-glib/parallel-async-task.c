@@ -83,14 +83,17 @@ parallel_async_task_finalize (GObject *object)
   G_OBJECT_CLASS (parallel_async_task_parent_class)->finalize (object);
 }
 
+static const ParallelTaskFuncs async_task_funcs =
+{
+  .place = PARALLEL_TASK_PLACE_OWNER,
+  .start = parallel_async_task_start,
+};
+
 static void
 parallel_async_task_class_init (ParallelAsyncTaskClass *klass)
 {
-  ParallelTaskClass *task_class = PARALLEL_TASK_CLASS (klass);
-
   G_OBJECT_CLASS (klass)->finalize = parallel_async_task_finalize;
-  task_class->place = PARALLEL_TASK_PLACE_OWNER;
-  task_class->start = parallel_async_task_start;
+  PARALLEL_TASK_CLASS (klass)->funcs = &async_task_funcs;
 }
 
 static void

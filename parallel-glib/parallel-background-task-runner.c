@@ -11,6 +11,7 @@
 #include "parallel-run-error.h"
 #include "parallel-runner-private.h"
 #include "parallel-task-private.h"
+#include "parallel-value.h"
 
 /**
  * ParallelBackgroundTaskRunner:
@@ -337,6 +338,8 @@ put_value (ParallelBackgroundTaskRunner *self,
   GValue copy = G_VALUE_INIT;
   gboolean success;
 
+  if (parallel_value_is_none (input))
+    input = NULL;
   if (task == NULL)
     {
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,

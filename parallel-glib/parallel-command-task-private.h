@@ -9,6 +9,32 @@
 
 G_BEGIN_DECLS
 
+struct _ParallelCommandTask
+{
+  ParallelTask   parent_instance;
+
+  /* Constant once the task is in use. */
+  char         **argv;
+  gboolean       shell;             /* argv is a shell with a command line, in which {} means nothing */
+  char         **env;               /* NULL: that of the program */
+  char          *cwd;
+  char         **launcher_prefix;
+  GBytes        *stdin_bytes;
+  char          *stdin_path;
+  gboolean       merge_stderr;
+  gboolean       measure_usage;
+
+  /* Engine thread only. */
+  int            stdin_fd;          /* a memory file with stdin_bytes, or -1 */
+};
+
+/* parallel-command-input.c; any thread. */
+gboolean            parallel_command_task_check    (ParallelTask         *task,
+                                                    const GValue         *input,
+                                                    GError              **error);
+char               *parallel_command_task_describe (ParallelTask         *task,
+                                                    ParallelStep         *step);
+
 /* What a command run needs of its task; constant once the task is in use. Engine thread. */
 
 /* The launcher, the program and its arguments, with the input of @step in its place. */

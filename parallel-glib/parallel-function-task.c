@@ -77,14 +77,17 @@ parallel_function_task_finalize (GObject *object)
   G_OBJECT_CLASS (parallel_function_task_parent_class)->finalize (object);
 }
 
+static const ParallelTaskFuncs function_task_funcs =
+{
+  .place = PARALLEL_TASK_PLACE_THREAD,
+  .start = parallel_function_task_start,
+};
+
 static void
 parallel_function_task_class_init (ParallelFunctionTaskClass *klass)
 {
-  ParallelTaskClass *task_class = PARALLEL_TASK_CLASS (klass);
-
   G_OBJECT_CLASS (klass)->finalize = parallel_function_task_finalize;
-  task_class->place = PARALLEL_TASK_PLACE_THREAD;
-  task_class->start = parallel_function_task_start;
+  PARALLEL_TASK_CLASS (klass)->funcs = &function_task_funcs;
 }
 
 static void

@@ -136,7 +136,7 @@ parallel_run_dup_outcome (ParallelRun *run)
     error = g_error_copy (run->end_error);
   else if (run->n_failed > 0)
     error = parallel_failure_join (run->failure_lines, run->n_failed, run->n_put);
-  else if (run->halt != PARALLEL_RUN_GOES_ON && run->skipped.length + run->n_halted > 0)
+  else if (run->halt != PARALLEL_RUN_GOES_ON)
     error = g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
                          "The run was halted: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " steps had succeeded",
                          run->n_succeeded, run->n_put);

@@ -474,16 +474,30 @@ dup_running_locked (ParallelRun *run)
   return items;
 }
 
+static int
+compare_later_first (gconstpointer a,
+                     gconstpointer b)
+{
+  gint64 left = (*(ParallelItem * const *) a)->index;
+  gint64 right = (*(ParallelItem * const *) b)->index;
+
+  return (left < right) - (left > right);
+}
+
 static void
 stop_items (ParallelRun *run,
             GPtrArray   *items)
 {
+  /* From the last to the first, so that none of them has its turn for a moment when one before it is gone. */
+  g_ptr_array_sort (items, compare_later_first);
+  for (guint i = 0; i < items->len; i++)
+    parallel_sequencer_discard (run->sequencer, ((ParallelItem *) g_ptr_array_index (items, i))->index);
+
   for (guint i = 0; i < items->len; i++)
     {
       ParallelItem *item = g_ptr_array_index (items, i);
       ParallelStep *step = parallel_run_dup_step (run, item);
 
-      parallel_sequencer_discard (run->sequencer, item->index);
       parallel_run_stop_step (run, step, halted_error ());
       parallel_run_drop_step (run, step);
       parallel_run_drop_item (run, item);

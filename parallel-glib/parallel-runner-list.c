@@ -94,7 +94,7 @@ take_steps (ParallelRun *run,
  * The steps that have failed so far, as far as [property@BackgroundTaskRunner:keep-steps] keeps them: each with its error,
  * duration and output.
  *
- * Returns: (transfer full) (element-type ParallelStep): the steps, in queue order
+ * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds references, in queue order
  */
 GPtrArray *
 parallel_background_task_runner_dup_failures (ParallelBackgroundTaskRunner *self)
@@ -122,7 +122,7 @@ parallel_background_task_runner_dup_failures (ParallelBackgroundTaskRunner *self
  *
  * The steps that never ran because the run was halted.
  *
- * Returns: (transfer full) (element-type ParallelStep): the steps, in queue order
+ * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds references, in queue order
  */
 GPtrArray *
 parallel_background_task_runner_dup_skipped (ParallelBackgroundTaskRunner *self)
@@ -149,7 +149,7 @@ parallel_background_task_runner_dup_skipped (ParallelBackgroundTaskRunner *self)
  * All the steps that the runner has at this moment: those that wait, that run, that were skipped, and the finished ones that
  * [property@BackgroundTaskRunner:keep-steps] keeps.
  *
- * Returns: (transfer full) (element-type ParallelStep): the steps, in queue order
+ * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds references, in queue order
  */
 GPtrArray *
 parallel_background_task_runner_dup_steps (ParallelBackgroundTaskRunner *self)

@@ -6,6 +6,7 @@
 #include "parallel-runner-private.h"
 
 #include "parallel-task-private.h"
+#include "parallel-value.h"
 
 /* Waiting: for the end, for the next finished step, for room in the queue. */
 
@@ -240,6 +241,8 @@ parallel_background_task_runner_put_async (ParallelBackgroundTaskRunner *self,
   g_task_set_source_tag (wait, parallel_background_task_runner_put_async);
 
   task = parallel_background_task_runner_get_task (self);
+  if (parallel_value_is_none (input))
+    input = NULL;
   if (task == NULL)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "The runner has no task for an input");
   else

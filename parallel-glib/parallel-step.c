@@ -222,7 +222,7 @@ static void
 set_input (ParallelStep *self,
            const GValue *input)
 {
-  if (input == NULL)
+  if (parallel_value_is_none (input))
     return;
 
   g_value_init (&self->input, G_VALUE_TYPE (input));

@@ -24,6 +24,25 @@ typedef enum
   PARALLEL_TASK_PLACE_ENGINE
 } ParallelTaskPlace;
 
+/* What a kind of task does: its class points to one of these. Not virtual functions of the class, which introspection
+ * would offer to every language. */
+typedef struct
+{
+  ParallelTaskPlace   place;
+  void              (*start)    (ParallelTask *self,
+                                 ParallelStep *step);
+  /* Only where the place is the engine. */
+  void              (*stop)     (ParallelTask *self,
+                                 ParallelStep *step);
+  /* May be NULL: nothing to say. */
+  char             *(*describe) (ParallelTask *self,
+                                 ParallelStep *step);
+  /* May be NULL: anything will do. */
+  gboolean          (*check)    (ParallelTask *self,
+                                 const GValue *input,
+                                 GError      **error);
+} ParallelTaskFuncs;
+
 ParallelTaskPlace parallel_task_get_place (ParallelTask *self);
 
 /* Starts an attempt of @step. Each start is answered by exactly one parallel_step_end(). */

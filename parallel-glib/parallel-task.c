@@ -25,26 +25,9 @@
 
 G_DEFINE_ABSTRACT_TYPE (ParallelTask, parallel_task, G_TYPE_OBJECT)
 
-static gboolean
-parallel_task_real_check (ParallelTask  *self,
-                          const GValue  *input,
-                          GError       **error)
-{
-  return TRUE;
-}
-
-static char *
-parallel_task_real_describe (ParallelTask *self,
-                             ParallelStep *step)
-{
-  return NULL;
-}
-
 static void
 parallel_task_class_init (ParallelTaskClass *klass)
 {
-  klass->check = parallel_task_real_check;
-  klass->describe = parallel_task_real_describe;
 }
 
 static void
@@ -52,31 +35,39 @@ parallel_task_init (ParallelTask *self)
 {
 }
 
+static const ParallelTaskFuncs *
+get_funcs (ParallelTask *self)
+{
+  return PARALLEL_TASK_GET_CLASS (self)->funcs;
+}
+
 ParallelTaskPlace
 parallel_task_get_place (ParallelTask *self)
 {
-  return PARALLEL_TASK_GET_CLASS (self)->place;
+  return get_funcs (self)->place;
 }
 
 void
 parallel_task_start (ParallelTask *self,
                      ParallelStep *step)
 {
-  PARALLEL_TASK_GET_CLASS (self)->start (self, step);
+  get_funcs (self)->start (self, step);
 }
 
 void
 parallel_task_stop (ParallelTask *self,
                     ParallelStep *step)
 {
-  PARALLEL_TASK_GET_CLASS (self)->stop (self, step);
+  get_funcs (self)->stop (self, step);
 }
 
 char *
 parallel_task_describe (ParallelTask *self,
                         ParallelStep *step)
 {
-  return PARALLEL_TASK_GET_CLASS (self)->describe (self, step);
+  const ParallelTaskFuncs *funcs = get_funcs (self);
+
+  return funcs->describe != NULL ? funcs->describe (self, step) : NULL;
 }
 
 gboolean
@@ -84,5 +75,14 @@ parallel_task_check (ParallelTask  *self,
                      const GValue  *input,
                      GError       **error)
 {
-  return PARALLEL_TASK_GET_CLASS (self)->check (self, input, error);
+  const ParallelTaskFuncs *funcs = get_funcs (self);
+
+  if (funcs == NULL)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "%s cannot be run: only subclasses of ParallelAsyncTask can be made outside of the library",
+                   G_OBJECT_TYPE_NAME (self));
+      return FALSE;
+    }
+  return funcs->check == NULL || funcs->check (self, input, error);
 }

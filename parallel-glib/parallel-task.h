@@ -21,7 +21,7 @@ G_DECLARE_DERIVABLE_TYPE (ParallelTask, parallel_task, PARALLEL, TASK, GObject)
 /**
  * ParallelTaskClass:
  *
- * The class of [class@Task]. Its virtual functions belong to the library; derive from [class@AsyncTask] to
+ * The class of [class@Task]. What a kind of task does belongs to the library; derive from [class@AsyncTask] to
  * make a task of your own.
  */
 struct _ParallelTaskClass
@@ -29,16 +29,7 @@ struct _ParallelTaskClass
   GObjectClass parent_class;
 
   /*< private >*/
-  guint    place;
-  void     (*start)    (ParallelTask *self,
-                        ParallelStep *step);
-  void     (*stop)     (ParallelTask *self,
-                        ParallelStep *step);
-  char    *(*describe) (ParallelTask *self,
-                        ParallelStep *step);
-  gboolean (*check)    (ParallelTask *self,
-                        const GValue *input,
-                        GError      **error);
+  gconstpointer funcs;
   gpointer padding[8];
 };
 

@@ -44,6 +44,12 @@ parallel_value_dup_text (const GValue *value)
 }
 
 gboolean
+parallel_value_is_none (const GValue *value)
+{
+  return value == NULL || (G_VALUE_HOLDS_POINTER (value) && g_value_get_pointer (value) == NULL);
+}
+
+gboolean
 parallel_value_is_plain (const GValue *value)
 {
   if (!G_IS_VALUE (value))

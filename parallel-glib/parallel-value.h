@@ -13,6 +13,9 @@ G_BEGIN_DECLS
  * in a bounded length. */
 char     *parallel_value_dup_text (const GValue *value);
 
+/* Whether there is no value: NULL, or the null of a language that has made a GValue of it. */
+gboolean  parallel_value_is_none  (const GValue *value);
+
 /* Whether the value can be freed without calling code that somebody outside of GLib wrote. */
 gboolean  parallel_value_is_plain (const GValue *value);
 

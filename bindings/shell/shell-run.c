@@ -8,6 +8,7 @@
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ typedef struct
   ShellInput                   *input;
   ShellReport                  *report;
   ShellBar                     *bar;            /* NULL: none is shown */
+  GHashTable                   *running;        /* of process group by ParallelStep */
   GMainLoop                    *loop;
   GCancellable                 *reading;
   GError                       *input_error;    /* why not all inputs were taken */
@@ -173,12 +175,28 @@ feed (ShellRun *self)
 }
 
 static void
+step_started_cb (ParallelBackgroundTaskRunner *runner,
+                 ParallelStep                 *step,
+                 gpointer                      user_data)
+{
+  ShellRun *self = user_data;
+  g_autoptr (GSubprocess) subprocess = parallel_step_dup_subprocess (step);
+  const char *identifier = subprocess != NULL ? g_subprocess_get_identifier (subprocess) : NULL;
+  int pid = identifier != NULL ? atoi (identifier) : 0;
+
+  /* Every step leads a process group of its own. */
+  if (pid > 0)
+    g_hash_table_insert (self->running, g_object_ref (step), GINT_TO_POINTER (pid));
+}
+
+static void
 step_finished_cb (ParallelBackgroundTaskRunner *runner,
                   ParallelStep                 *step,
                   gpointer                      user_data)
 {
   ShellRun *self = user_data;
 
+  g_hash_table_remove (self->running, step);
   if (parallel_step_get_state (step) == PARALLEL_STEP_STATE_FAILED)
     shell_report_add (self->report, step);
 }
@@ -215,23 +233,33 @@ draw_bar_cb (gpointer user_data)
 
 /* ---- signals ---- */
 
+/* Whoever says it twice does not want to wait for the kill grace. The program of a step would die
+ * with this one, but not what it has started itself. */
+static void
+end_at_once (ShellRun *self)
+{
+  GHashTableIter iter;
+  gpointer pid;
+
+  g_hash_table_iter_init (&iter, self->running);
+  while (g_hash_table_iter_next (&iter, NULL, &pid))
+    kill (-GPOINTER_TO_INT (pid), SIGKILL);
+
+  if (self->bar != NULL)
+    shell_bar_finish (self->bar);
+  _exit (SHELL_EXIT_SIGNAL + self->signum);
+}
+
 static void
 caught (ShellRun *self,
         int       signum)
 {
-  if (self->signum == 0)
-    {
-      self->signum = signum;
-      close_queue (self);
-      parallel_background_task_runner_halt (self->runner, PARALLEL_HALT_NOW);
-      return;
-    }
+  if (self->signum != 0)
+    end_at_once (self);
 
-  /* Whoever says it twice does not want to wait for the kill grace. The library sees to it that no
-   * step outlives the program. */
-  if (self->bar != NULL)
-    shell_bar_finish (self->bar);
-  _exit (SHELL_EXIT_SIGNAL + self->signum);
+  self->signum = signum;
+  close_queue (self);
+  parallel_background_task_runner_halt (self->runner, PARALLEL_HALT_NOW);
 }
 
 static gboolean
@@ -437,6 +465,7 @@ shell_run_clear (ShellRun *self)
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_clear_pointer (&self->bar, shell_bar_unref);
   g_clear_pointer (&self->report, shell_report_free);
+  g_clear_pointer (&self->running, g_hash_table_unref);
   g_clear_pointer (&self->input, shell_input_unref);
   g_clear_object (&self->runner);
 }
@@ -456,8 +485,10 @@ shell_run (const ShellOptions *options)
     goto out;
 
   self.report = shell_report_new ();
+  self.running = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
   self.loop = g_main_loop_new (NULL, FALSE);
   self.reading = g_cancellable_new ();
+  g_signal_connect (self.runner, "step-started", G_CALLBACK (step_started_cb), &self);
   g_signal_connect (self.runner, "step-finished", G_CALLBACK (step_finished_cb), &self);
   catch_signal (&self, SIGINT, sigint_cb);
   catch_signal (&self, SIGTERM, sigterm_cb);

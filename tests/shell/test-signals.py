@@ -6,14 +6,16 @@ import signal
 import subprocess
 import time
 
-from command_support import (Fifo, contains, equal, finish, is_running, lacks, main,
+from command_support import (LIMIT, Fifo, contains, equal, finish, is_running, lacks, main,
                              restore_signals, sh, start, test, wait_until)
 
 # Says its process id and that of a child of its own, and stays.
 STAY = sh('sleep 1000 & echo "$$ $! $1" >>started; wait')
 
 # The same, and does not go when it is asked to.
-STUBBORN = sh('trap "" TERM; echo "$$ $$ $1" >>started; while :; do sleep 0.05; done')
+STUBBORN = sh("""trap "" TERM
+                 sleep 1000 & echo "$$ $! $1" >>started
+                 while :; do sleep 0.05; done""")
 
 
 def hear_pids(started, count=1):
@@ -63,7 +65,7 @@ def while_reading():
     process.stdin.flush()
     started.hear()
     process.terminate()
-    process.wait(60)   # before its standard input ends
+    process.wait(LIMIT)   # before its standard input ends
     finish(process, 128 + 15)
 
 
@@ -99,11 +101,12 @@ def twice():
     started = Fifo("started")
     process = begin("--kill-grace=1000", *STUBBORN, ":::", "a")
     pids = hear_pids(started)
-    process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
-    process.wait(60)
-    assert process.returncode in (128 + 2, 128 + 15), process.returncode
+    process.send_signal(signal.SIGINT)
+    # Whichever it saw first.
+    process.wait(LIMIT)
     finish(process, process.returncode)
+    assert process.returncode in (128 + 2, 128 + 15), process.returncode
     wait_until(lambda: not any(map(is_running, pids)), "the end of the steps")
 
 
@@ -143,7 +146,7 @@ def reader_gone():
     process.stdout.close()
     gate.say()
     equal(process.stderr.read(), b"")
-    equal(process.wait(60), 128 + 13, "exit status")
+    equal(process.wait(LIMIT), 128 + 13, "exit status")
     equal([pid for pid in pids if is_running(pid)], [], "processes left")
 
 
