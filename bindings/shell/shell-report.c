@@ -136,7 +136,7 @@ append_elapsed (GString *text,
   else if (seconds < 60)
     g_string_append_printf (text, "%.1f s", seconds);
   else
-    g_string_append_printf (text, "%.0f min %02u s", seconds / 60 - 0.5, (guint) seconds % 60);
+    g_string_append_printf (text, "%u min %02u s", (guint) seconds / 60, (guint) seconds % 60);
 }
 
 /* The first line of a message says what happened; what follows is a diagnosis. */
