@@ -15,14 +15,15 @@
  * An asynchronous operation that is started in the owner's main context for each step.
  *
  * The runner limits how many of them are under way: for libsoup, GDBus, and anything else with a
- * [callback@Gio.AsyncReadyCallback]. Either derive from it and implement both virtual functions as any GIO operation is
- * implemented, with a [class@Gio.Task]; or give a function to [func@AsyncTask.new].
+ * [callback@Gio.AsyncReadyCallback]. Either derive from it and implement both virtual functions as
+ * any GIO operation is implemented, with a [class@Gio.Task]; or give a function to
+ * [ctor@AsyncTask.new].
  *
  * ## Threads
  *
- * Everything happens in the main context of the owner of the runner. So nothing happens while that context is not
- * iterated, but for the time of [method@BackgroundTaskRunner.wait] from the owner's thread: steps that start during that
- * call have the thread-default main context that it iterates.
+ * Everything happens in the main context of the owner of the runner. So nothing happens while that
+ * context is not iterated, but for the time of [method@BackgroundTaskRunner.wait] from the owner's
+ * thread: steps that start during that call have the thread-default main context that it iterates.
  */
 
 typedef struct
@@ -103,13 +104,13 @@ parallel_async_task_init (ParallelAsyncTask *self)
 
 /**
  * parallel_async_task_new:
- * @function: (scope notified) (closure user_data) (destroy notify): starts the operation of a step; called in the
- *   owner's main context
+ * @function: (scope notified) (closure user_data) (destroy notify): starts the operation of a step;
+ *   called in the owner's main context
  * @user_data: data for @function
  * @notify: frees @user_data when the task is no longer needed
  *
- * Makes a task of a function that starts an asynchronous operation, whose end is told by [method@Step.complete] or
- * [method@Step.fail].
+ * Makes a task of a function that starts an asynchronous operation, whose end is told by
+ * [method@Step.complete] or [method@Step.fail].
  *
  * Returns: (transfer full): the new task
  */

@@ -20,9 +20,10 @@ G_DECLARE_DERIVABLE_TYPE (ParallelAsyncTask, parallel_async_task, PARALLEL, ASYN
 
 /**
  * ParallelAsyncTaskClass:
- * @run_async: starts the operation for a step, in the owner's main context, and returns at once; it must call
- *   the callback when the operation has ended, also when it was cancelled
- * @run_finish: gives the outcome, called from the callback; a result goes to [method@Step.set_result]
+ * @run_async: starts the operation for a step, in the owner's main context, and returns at once; it
+ *   must call the callback when the operation has ended, also when it was cancelled
+ * @run_finish: gives the outcome, called from the callback; a result goes to
+ *   [method@Step.set_result]
  *
  * The class of [class@AsyncTask].
  */
@@ -49,8 +50,9 @@ struct _ParallelAsyncTaskClass
  * @cancellable: cancelled when the step is to end early
  * @user_data: (closure): the data given with the function
  *
- * Starts an asynchronous operation in the owner's main context and returns at once. When the operation has
- * ended, also when it was cancelled, [method@Step.complete] or [method@Step.fail] must be called, once.
+ * Starts an asynchronous operation in the owner's main context and returns at once. When the
+ * operation has ended, also when it was cancelled, [method@Step.complete] or [method@Step.fail]
+ * must be called, once.
  */
 typedef void (*ParallelAsyncFunction) (ParallelStep *step,
                                        GCancellable *cancellable,

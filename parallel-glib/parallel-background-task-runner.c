@@ -18,10 +18,12 @@
  *
  * A queue, and a pool that works it off.
  *
- * Put inputs or steps while it runs, close it, and wait for it. At most [property@BackgroundTaskRunner:max-parallel] steps run
- * at the same time, and start in the order of the queue. What they write is never interleaved: it is printed in queue order
- * as if they had run one after another, the first unfinished one live. The failure of a step does not stop the others, unless
- * [property@BackgroundTaskRunner:halt-on-error] is set; in the end one error names all that failed.
+ * Put inputs or steps while it runs, close it, and wait for it. At most
+ * [property@BackgroundTaskRunner:max-parallel] steps run at the same time, and start in the order
+ * of the queue. What they write is never interleaved: it is printed in queue order as if they had
+ * run one after another, the first unfinished one live. The failure of a step does not stop the
+ * others, unless [property@BackgroundTaskRunner:halt-on-error] is set; in the end one error names
+ * all that failed.
  *
  * ```c
  * g_autoptr (ParallelBackgroundTaskRunner) runner =
@@ -36,15 +38,17 @@
  * return parallel_background_task_runner_wait (runner, NULL, &error);
  * ```
  *
- * It is a [iface@Gio.ListModel] of the [class@Step]s that wait, that run, and that are kept after their end.
+ * It is a [iface@Gio.ListModel] of the [class@Step]s that wait, that run, and that are kept after
+ * their end.
  *
  * ## Threads
  *
- * The runner belongs to the thread-default main context in which it was made, the owner's context. All signals, property
- * notifications, changes of the list and callbacks come there. The put functions, [method@BackgroundTaskRunner.close],
- * [method@BackgroundTaskRunner.halt], [method@BackgroundTaskRunner.wait], [method@BackgroundTaskRunner.dump] and the counters
- * may be called from any thread by who holds a reference; all else from the owner's context only. The last reference is
- * dropped in the owner's context; a run that is not over then is halted.
+ * The runner belongs to the thread-default main context in which it was made, the owner's context.
+ * All signals, property notifications, changes of the list and callbacks come there. The put
+ * functions, [method@BackgroundTaskRunner.close], [method@BackgroundTaskRunner.halt],
+ * [method@BackgroundTaskRunner.wait], [method@BackgroundTaskRunner.dump] and the counters may be
+ * called from any thread by who holds a reference; all else from the owner's context only. The last
+ * reference is dropped in the owner's context; a run that is not over then is halted.
  *
  * No thread and no process is started before the first step.
  */
@@ -262,8 +266,9 @@ install_signals (void)
    * @stream: where it wrote it
    * @bytes: at most 64 KiB of it
    *
-   * A part of a step's output, in the order in which it is printed: never interleaved in the ordered mode. It is emitted
-   * for the steps that write their first output while a handler is connected. In the owner's context.
+   * A part of a step's output, in the order in which it is printed: never interleaved in the
+   * ordered mode. It is emitted for the steps that write their first output while a handler is
+   * connected. In the owner's context.
    */
   signals[OUTPUT] =
     g_signal_new ("output", PARALLEL_TYPE_BACKGROUND_TASK_RUNNER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
@@ -272,8 +277,8 @@ install_signals (void)
   /**
    * ParallelBackgroundTaskRunner::finished:
    * @self: the runner
-   * @error: (nullable): what the run ended with, as [method@BackgroundTaskRunner.wait] reports it, or %NULL if all
-   *   succeeded
+   * @error: (nullable): what the run ended with, as [method@BackgroundTaskRunner.wait] reports it,
+   *   or %NULL if all succeeded
    *
    * The run is over: everything has ended and is printed. Emitted once. In the owner's context.
    */
@@ -312,7 +317,8 @@ parallel_background_task_runner_init (ParallelBackgroundTaskRunner *self)
 
 /**
  * parallel_background_task_runner_new:
- * @task: (transfer full) (nullable): what to do with each input, or %NULL if only steps with tasks of their own will be put
+ * @task: (transfer full) (nullable): what to do with each input, or %NULL if only steps with tasks
+ *   of their own will be put
  *
  * Makes a runner that belongs to the thread-default main context.
  *
@@ -367,10 +373,12 @@ put_value (ParallelBackgroundTaskRunner *self,
  * @input: (nullable): the input; its content is copied
  * @error: return location for an error
  *
- * Queues an input for the runner's task. May be called from any thread, and from the steps of the runner.
+ * Queues an input for the runner's task. May be called from any thread, and from the steps of the
+ * runner.
  *
- * Returns: %TRUE, or %FALSE if the task cannot do anything with the input (%G_IO_ERROR_INVALID_ARGUMENT), the queue is
- *   full (%G_IO_ERROR_WOULD_BLOCK), or closed (%PARALLEL_RUN_ERROR_CLOSED)
+ * Returns: %TRUE, or %FALSE if the task cannot do anything with the input
+ *   (%G_IO_ERROR_INVALID_ARGUMENT), the queue is full (%G_IO_ERROR_WOULD_BLOCK), or closed
+ *   (%PARALLEL_RUN_ERROR_CLOSED)
  */
 gboolean
 parallel_background_task_runner_put (ParallelBackgroundTaskRunner  *self,
@@ -419,8 +427,8 @@ parallel_background_task_runner_put_string (ParallelBackgroundTaskRunner  *self,
  *
  * Queues a step with a task of its own. May be called from any thread.
  *
- * Returns: %TRUE, or %FALSE with the errors of [method@BackgroundTaskRunner.put], and %G_IO_ERROR_INVALID_ARGUMENT for a
- *   step that was put before
+ * Returns: %TRUE, or %FALSE with the errors of [method@BackgroundTaskRunner.put], and
+ *   %G_IO_ERROR_INVALID_ARGUMENT for a step that was put before
  */
 gboolean
 parallel_background_task_runner_put_step (ParallelBackgroundTaskRunner  *self,
@@ -442,8 +450,8 @@ parallel_background_task_runner_put_step (ParallelBackgroundTaskRunner  *self,
  * parallel_background_task_runner_close:
  * @self: a runner
  *
- * Says that nothing more will be put, so that the run can come to its end. Output that was held is printed from now on.
- * May be called from any thread, also more than once.
+ * Says that nothing more will be put, so that the run can come to its end. Output that was held is
+ * printed from now on. May be called from any thread, also more than once.
  */
 void
 parallel_background_task_runner_close (ParallelBackgroundTaskRunner *self)
@@ -458,8 +466,9 @@ parallel_background_task_runner_close (ParallelBackgroundTaskRunner *self)
  * @self: a runner
  * @mode: whether to stop what runs
  *
- * Ends the run early: what is queued is skipped, what runs is stopped within the kill grace, or, with
- * %PARALLEL_HALT_SOON, may come to its end. Nothing more can be put. May be called from any thread; returns at once.
+ * Ends the run early: what is queued is skipped, what runs is stopped within the kill grace, or,
+ * with %PARALLEL_HALT_SOON, may come to its end. Nothing more can be put. May be called from any
+ * thread; returns at once.
  */
 void
 parallel_background_task_runner_halt (ParallelBackgroundTaskRunner *self,
@@ -503,8 +512,9 @@ parallel_background_task_runner_resume (ParallelBackgroundTaskRunner *self)
  * parallel_background_task_runner_dump:
  * @self: a runner
  *
- * Describes what the runner is doing: what it waits for, and of each running step for how long it runs, what it last
- * wrote and whether it is being stopped. For a person to read; the form may change. May be called from any thread.
+ * Describes what the runner is doing: what it waits for, and of each running step for how long it
+ * runs, what it last wrote and whether it is being stopped. For a person to read; the form may
+ * change. May be called from any thread.
  *
  * Returns: (transfer full): several lines of text
  */
@@ -519,12 +529,13 @@ parallel_background_task_runner_dump (ParallelBackgroundTaskRunner *self)
 /**
  * parallel_background_task_runner_set_onexit:
  * @self: a runner to which nothing was put yet
- * @onexit: (scope notified) (closure user_data) (destroy notify): the function; it is called in worker threads
+ * @onexit: (scope notified) (closure user_data) (destroy notify): the function; it is called in
+ *   worker threads
  * @user_data: data for @onexit
  * @notify: frees @user_data
  *
- * Sets a function that is called once in each worker thread that has run steps, after its last one, in a step of its own with
- * the name "onexit". If it fails, that is one of the failures of the run.
+ * Sets a function that is called once in each worker thread that has run steps, after its last one,
+ * in a step of its own with the name "onexit". If it fails, that is one of the failures of the run.
  */
 void
 parallel_background_task_runner_set_onexit (ParallelBackgroundTaskRunner *self,
@@ -552,8 +563,8 @@ parallel_background_task_runner_set_onexit (ParallelBackgroundTaskRunner *self,
  * @stdout_fd: a descriptor for the steps' standard output
  * @stderr_fd: a descriptor for the steps' standard error
  *
- * Sets descriptors to print to, which must stay open until the run is over. By default these are 1 and 2. A sink that was
- * set as a stream is not used any more.
+ * Sets descriptors to print to, which must stay open until the run is over. By default these are 1
+ * and 2. A sink that was set as a stream is not used any more.
  */
 void
 parallel_background_task_runner_set_sink_fds (ParallelBackgroundTaskRunner *self,

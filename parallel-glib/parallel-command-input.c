@@ -145,7 +145,8 @@ write_all (int         fd,
   return TRUE;
 }
 
-/* A file in memory and not a pipe: nobody has to feed it, and a program that does not read it raises no SIGPIPE. */
+/* A file in memory and not a pipe: nobody has to feed it, and a program that does not read it
+ * raises no SIGPIPE. */
 static gboolean
 ensure_stdin_file (ParallelCommandTask  *self,
                    GError              **error)

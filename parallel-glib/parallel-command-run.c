@@ -13,23 +13,27 @@
 #include <unistd.h>
 
 #include "parallel-engine.h"
+#include "parallel-process-group.h"
 #include "parallel-spawner.h"
 #include "parallel-step-private.h"
 
-/* One attempt of a command step, from the start of its program to its end. All of it happens in the engine thread.
+/* One attempt of a command step, from the start of its program to its end. All of it happens in the
+ * engine thread.
  *
- * The program's output comes through pipes, which are read as soon as there is something and, when the program has
- * ended, up to what they held at that moment: all that the step itself has written. What a daemon that it left behind
- * writes later is not waited for.
+ * The program's output comes through pipes, which are read as soon as there is something and, when
+ * the program has ended, up to what they held at that moment: all that the step itself has written.
+ * What a daemon that it left behind writes later is not waited for.
  *
- * Stopping: SIGTERM (and SIGCONT, for what is stopped) to the process group, then, after the kill grace, SIGKILL to it.
- * The attempt ends when the program has ended and its group is empty or killed. */
+ * Stopping: SIGTERM (and SIGCONT, for what is stopped) to the process group, then, after the
+ * kill grace, SIGKILL to it. The attempt ends when the program has ended and its group is empty
+ * or killed. */
 
 /* How often a group is looked at while its last members are on their way out. */
 #define GROUP_POLL_MIN (2 * 1000)       /* microseconds */
 #define GROUP_POLL_MAX (50 * 1000)
 
-/* After SIGKILL the kernel takes a program away at once, unless it hangs in a device. Then it is left. */
+/* After SIGKILL the kernel takes a program away at once, unless it hangs in a device. Then it is
+ * left. */
 #define GIVE_UP_AFTER  (2 * G_USEC_PER_SEC)
 
 typedef enum
@@ -191,7 +195,8 @@ watch_stream (CommandRun *run,
   g_source_attach (run->readers[stream], g_main_context_get_thread_default ());
 }
 
-/* All that the program itself wrote is in the pipe now, so no more than the pipe can hold is of interest. */
+/* All that the program itself wrote is in the pipe now, so no more than the pipe can hold is of
+ * interest. */
 static void
 drain_stream (CommandRun *run,
               guint       stream)
@@ -257,25 +262,20 @@ static void
 signal_group (CommandRun *run,
               int         signum)
 {
-  /* The group outlives its leader as long as it has members; when it has none this is an ESRCH. In the first moment the
-   * helper has not made it yet. */
+  /* The group outlives its leader as long as it has members; when it has none this is an ESRCH.
+   * In the first moment the helper has not made it yet. */
   if (kill (-run->pid, signum) < 0 && errno == ESRCH && !run->exited)
     kill (run->pid, signum);
 }
 
-static gboolean
-group_is_empty (CommandRun *run)
-{
-  return kill (-run->pid, 0) < 0 && errno == ESRCH;
-}
-
-/* Kills what did not go, and goes on to what is next in the stop sequence. Returns TRUE when the run has ended. */
+/* Kills what did not go, and goes on to what is next in the stop sequence. Returns TRUE when the
+ * run has ended. */
 static gboolean
 advance_stop (CommandRun *run)
 {
   gint64 now = g_get_monotonic_time ();
 
-  if (run->exited && (run->stop == STOP_KILLED || group_is_empty (run)))
+  if (run->exited && (run->stop == STOP_KILLED || parallel_process_group_is_empty (run->pid)))
     {
       end_exited (run);
       return TRUE;

@@ -41,7 +41,8 @@ char               *parallel_command_task_describe (ParallelTask         *task,
 char              **parallel_command_task_dup_argv (ParallelCommandTask  *self,
                                                     ParallelStep         *step);
 
-/* Opens what the program reads: a descriptor of its own; -1 without an error for /dev/null, with one if it fails. */
+/* Opens what the program reads: a descriptor of its own; -1 without an error for /dev/null, with
+ * one if it fails. */
 int                 parallel_command_task_open_stdin (ParallelCommandTask  *self,
                                                       GError              **error);
 

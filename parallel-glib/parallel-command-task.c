@@ -15,23 +15,25 @@
  *
  * A program that is started for each step.
  *
- * Each `{}` in the arguments stands for the step's input, also in the middle of an argument; where there is none, the
- * input is appended. An input is a string, any bytes but NUL, or a number.
+ * Each `{}` in the arguments stands for the step's input, also in the middle of an argument; where
+ * there is none, the input is appended. An input is a string, any bytes but NUL, or a number.
  *
- * The program runs in a process group of its own, with default signal dispositions, with descriptors 0, 1 and 2 and no
- * others, and dies with this program. Its standard input is `/dev/null` unless something else is set. Its output is the
- * output of the step. It ends the step when it ends itself: a daemon that it leaves behind is not waited for.
+ * The program runs in a process group of its own, with default signal dispositions, with
+ * descriptors 0, 1 and 2 and no others, and dies with this program. Its standard input is
+ * `/dev/null` unless something else is set. Its output is the output of the step. It ends the step
+ * when it ends itself: a daemon that it leaves behind is not waited for.
  *
- * The step succeeds when the program exits with status 0. Otherwise it fails with %G_SPAWN_EXIT_ERROR and the exit status
- * as the code, or with %G_SPAWN_ERROR_FAILED if a signal ended the program. A program that cannot be started fails the
- * step with the code of [error@GLib.SpawnError] that says why.
+ * The step succeeds when the program exits with status 0. Otherwise it fails with
+ * %G_SPAWN_EXIT_ERROR and the exit status as the code, or with %G_SPAWN_ERROR_FAILED if a signal
+ * ended the program. A program that cannot be started fails the step with the code of
+ * [error@GLib.SpawnError] that says why.
  *
  * To stop it, SIGTERM is sent to its process group, and SIGKILL after the kill grace.
  *
  * ## Threads
  *
- * It is set up before it is used. The program is started by the library's own thread, whatever the size of this
- * program, without a fork of it.
+ * It is set up before it is used. The program is started by the library's own thread, whatever the
+ * size of this program, without a fork of it.
  */
 
 enum
@@ -161,7 +163,7 @@ parallel_command_task_set_property (GObject      *object,
 }
 
 static void
-install_properties (GObjectClass *object_class)
+install_program (void)
 {
   /**
    * ParallelCommandTask:argv: (getter get_argv)
@@ -175,7 +177,8 @@ install_properties (GObjectClass *object_class)
   /**
    * ParallelCommandTask:environ: (getter get_environ) (setter set_environ)
    *
-   * The environment of the program, each variable as `NAME=value`; `NULL` for the environment of this program.
+   * The environment of the program, each variable as `NAME=value`; `NULL` for the environment of
+   * this program.
    */
   properties[PROP_ENVIRON] =
     g_param_spec_boxed ("environ", NULL, NULL, G_TYPE_STRV,
@@ -193,13 +196,17 @@ install_properties (GObjectClass *object_class)
   /**
    * ParallelCommandTask:launcher-prefix: (getter get_launcher_prefix) (setter set_launcher_prefix)
    *
-   * A program and arguments that start the command: they are put in front of it, as with `nice` or `flatpak-spawn
-   * --host`. `NULL` for none.
+   * A program and arguments that start the command: they are put in front of it, as with `nice` or
+   * `flatpak-spawn --host`. `NULL` for none.
    */
   properties[PROP_LAUNCHER_PREFIX] =
     g_param_spec_boxed ("launcher-prefix", NULL, NULL, G_TYPE_STRV,
                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
 
+static void
+install_streams (void)
+{
   /**
    * ParallelCommandTask:stdin-bytes: (getter get_stdin_bytes) (setter set_stdin_bytes)
    *
@@ -221,7 +228,8 @@ install_properties (GObjectClass *object_class)
   /**
    * ParallelCommandTask:merge-stderr: (getter get_merge_stderr) (setter set_merge_stderr)
    *
-   * Whether the program's standard error goes where its standard output goes, in the order in which it is written.
+   * Whether the program's standard error goes where its standard output goes, in the order in which
+   * it is written.
    */
   properties[PROP_MERGE_STDERR] =
     g_param_spec_boolean ("merge-stderr", NULL, NULL, FALSE,
@@ -230,14 +238,12 @@ install_properties (GObjectClass *object_class)
   /**
    * ParallelCommandTask:measure-usage: (getter get_measure_usage) (setter set_measure_usage)
    *
-   * Whether processor time and peak memory of the program are measured. It costs a second, tiny process for as long as
-   * the program runs.
+   * Whether processor time and peak memory of the program are measured. It costs a second, tiny
+   * process for as long as the program runs.
    */
   properties[PROP_MEASURE_USAGE] =
     g_param_spec_boolean ("measure-usage", NULL, NULL, FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
-
-  g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
 static const ParallelTaskFuncs command_task_funcs =
@@ -257,7 +263,9 @@ parallel_command_task_class_init (ParallelCommandTaskClass *klass)
   object_class->finalize = parallel_command_task_finalize;
   object_class->get_property = parallel_command_task_get_property;
   object_class->set_property = parallel_command_task_set_property;
-  install_properties (object_class);
+  install_program ();
+  install_streams ();
+  g_object_class_install_properties (object_class, N_PROPS, properties);
   PARALLEL_TASK_CLASS (klass)->funcs = &command_task_funcs;
 }
 
@@ -269,7 +277,8 @@ parallel_command_task_init (ParallelCommandTask *self)
 
 /**
  * parallel_command_task_new:
- * @argv: (array zero-terminated=1) (element-type filename): the program, looked for in `PATH`, and its arguments
+ * @argv: (array zero-terminated=1) (element-type filename): the program, looked for in `PATH`, and
+ *   its arguments
  *
  * Makes a task that starts a program.
  *
@@ -287,7 +296,8 @@ parallel_command_task_new (const char * const *argv)
  * parallel_command_task_new_shell:
  * @command_line: (type filename): a command line for `/bin/sh`
  *
- * Makes a task that runs a command line in a shell. `{}` means nothing in it; the input of a step is `$1`.
+ * Makes a task that runs a command line in a shell. `{}` means nothing in it; the input of a step
+ * is `$1`.
  *
  * Returns: (transfer full): the new task
  */
@@ -325,7 +335,8 @@ set_string (char       **field,
  *
  * The program and its arguments.
  *
- * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): the arguments
+ * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): the
+ *   arguments
  */
 const char * const *
 parallel_command_task_get_argv (ParallelCommandTask *self)
@@ -341,8 +352,8 @@ parallel_command_task_get_argv (ParallelCommandTask *self)
  *
  * The whole environment of the program.
  *
- * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): each variable as `NAME=value`, or
- *   %NULL for the environment of this program
+ * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): each
+ *   variable as `NAME=value`, or %NULL for the environment of this program
  */
 const char * const *
 parallel_command_task_get_environ (ParallelCommandTask *self)
@@ -355,8 +366,8 @@ parallel_command_task_get_environ (ParallelCommandTask *self)
 /**
  * parallel_command_task_set_environ: (set-property environ)
  * @self: a command task
- * @env: (nullable) (array zero-terminated=1) (element-type filename): each variable as `NAME=value`, or %NULL for the
- *   environment of this program at the start of each step
+ * @env: (nullable) (array zero-terminated=1) (element-type filename): each variable as
+ *   `NAME=value`, or %NULL for the environment of this program at the start of each step
  *
  * Sets the whole environment of the program.
  */
@@ -380,8 +391,8 @@ parallel_command_task_set_environ (ParallelCommandTask *self,
  * @variable: (type filename): the name of a variable, without `=`
  * @value: (type filename): its value
  *
- * Sets one variable in the program's environment. The first such call takes a copy of the environment of this program,
- * if none was set.
+ * Sets one variable in the program's environment. The first such call takes a copy of the
+ * environment of this program, if none was set.
  */
 void
 parallel_command_task_setenv (ParallelCommandTask *self,
@@ -424,7 +435,8 @@ parallel_command_task_unsetenv (ParallelCommandTask *self,
  *
  * The working directory of the program.
  *
- * Returns: (transfer none) (nullable) (type filename): the folder, or %NULL for that of this program
+ * Returns: (transfer none) (nullable) (type filename): the folder, or %NULL for that of this
+ *   program
  */
 const char *
 parallel_command_task_get_cwd (ParallelCommandTask *self)
@@ -439,7 +451,8 @@ parallel_command_task_get_cwd (ParallelCommandTask *self)
  * @self: a command task
  * @cwd: (nullable) (type filename): a folder, or %NULL for that of this program
  *
- * Sets the working directory of the program. A folder that does not exist fails the step with %G_SPAWN_ERROR_CHDIR.
+ * Sets the working directory of the program. A folder that does not exist fails the step with
+ * %G_SPAWN_ERROR_CHDIR.
  */
 void
 parallel_command_task_set_cwd (ParallelCommandTask *self,
@@ -457,8 +470,8 @@ parallel_command_task_set_cwd (ParallelCommandTask *self,
  *
  * What starts the command.
  *
- * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): a program and arguments, or
- *   %NULL for none
+ * Returns: (transfer none) (nullable) (array zero-terminated=1) (element-type filename): a program
+ *   and arguments, or %NULL for none
  */
 const char * const *
 parallel_command_task_get_launcher_prefix (ParallelCommandTask *self)
@@ -471,7 +484,8 @@ parallel_command_task_get_launcher_prefix (ParallelCommandTask *self)
 /**
  * parallel_command_task_set_launcher_prefix: (set-property launcher-prefix)
  * @self: a command task
- * @prefix: (nullable) (array zero-terminated=1) (element-type filename): a program and arguments, or %NULL for none
+ * @prefix: (nullable) (array zero-terminated=1) (element-type filename): a program and arguments,
+ *   or %NULL for none
  *
  * Sets what starts the command: it is put in front of it as it is, and `{}` means nothing in it.
  */
@@ -510,7 +524,8 @@ parallel_command_task_get_stdin_bytes (ParallelCommandTask *self)
  * @self: a command task
  * @bytes: (nullable): the bytes, or %NULL for none
  *
- * Sets what each program can read from its standard input. It comes before [property@CommandTask:stdin-path].
+ * Sets what each program can read from its standard input. It comes before
+ * [property@CommandTask:stdin-path].
  */
 void
 parallel_command_task_set_stdin_bytes (ParallelCommandTask *self,
@@ -546,9 +561,11 @@ parallel_command_task_get_stdin_path (ParallelCommandTask *self)
 /**
  * parallel_command_task_set_stdin_path: (set-property stdin-path)
  * @self: a command task
- * @path: (nullable) (type filename): a path, relative to the working directory of this program, or %NULL for none
+ * @path: (nullable) (type filename): a path, relative to the working directory of this program, or
+ *   %NULL for none
  *
- * Sets the file that is the standard input of each program. One that cannot be opened fails the step.
+ * Sets the file that is the standard input of each program. One that cannot be opened fails the
+ * step.
  */
 void
 parallel_command_task_set_stdin_path (ParallelCommandTask *self,
@@ -617,8 +634,8 @@ parallel_command_task_get_measure_usage (ParallelCommandTask *self)
  * @self: a command task
  * @measure_usage: whether to measure
  *
- * Sets whether processor time and peak memory of the program are measured, for [method@Step.get_user_time] and its
- * siblings.
+ * Sets whether processor time and peak memory of the program are measured, for
+ * [method@Step.get_user_time] and its siblings.
  */
 void
 parallel_command_task_set_measure_usage (ParallelCommandTask *self,

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The path of this program's group in the hierarchy of @controller, NULL for the one of version 2. */
+/* The path of this program's group in the hierarchy of @controller, NULL for the one of version
+ * 2. */
 static char *
 get_group (const char *controller)
 {

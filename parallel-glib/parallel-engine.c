@@ -24,7 +24,8 @@ engine_thread_func (gpointer data)
   return NULL;
 }
 
-/* A signal for the program must never be handled on the engine, and SIGPIPE must be an EPIPE there. */
+/* A signal for the program must never be handled on the engine, and SIGPIPE must be an EPIPE
+ * there. */
 static GThread *
 start_thread (GError **error)
 {

@@ -11,9 +11,10 @@
 
 G_BEGIN_DECLS
 
-/* The one thread of this process that starts programs, watches them, reads their output and runs the clocks. It is
- * made by the first call that needs it and lives until the process ends: a child with PR_SET_PDEATHSIG dies with
- * the thread that started it. All signals are blocked in it. */
+/* The one thread of this process that starts programs, watches them, reads their output and runs
+ * the clocks. It is made by the first call that needs it and lives until the process ends: a
+ * child with PR_SET_PDEATHSIG dies with the thread that started it. All signals are blocked in
+ * it. */
 
 /* Any thread. Makes sure that the engine runs; fails if the system has no room for a thread. */
 gboolean  parallel_engine_start  (GError          **error);
@@ -24,8 +25,8 @@ void      parallel_engine_post   (ParallelMail     *mail,
 
 gboolean  parallel_engine_is_current (void);
 
-/* Engine thread only: calls @func once at @ready_time (monotonic, in microseconds), unless the source is destroyed
- * before. Returns the source, owned by the caller. */
+/* Engine thread only: calls @func once at @ready_time (monotonic, in microseconds), unless the
+ * source is destroyed before. Returns the source, owned by the caller. */
 GSource  *parallel_engine_add_timer  (gint64        ready_time,
                                       GSourceFunc   func,
                                       gpointer      user_data);

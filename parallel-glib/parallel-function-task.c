@@ -15,15 +15,15 @@
  *
  * A function that is called in a worker thread for each step.
  *
- * The threads are the runner's own, never those of GTask's shared pool. Several threads call the function at the
- * same time, each for another step, so what it shares it must lock. A function that is told to end (its cancellable is
- * cancelled) and does not within the kill grace is abandoned: its step fails and the run goes on; the thread ends when
- * the function returns.
+ * The threads are the runner's own, never those of GTask's shared pool. Several threads call the
+ * function at the same time, each for another step, so what it shares it must lock. A function that
+ * is told to end (its cancellable is cancelled) and does not within the kill grace is abandoned:
+ * its step fails and the run goes on; the thread ends when the function returns.
  *
  * ## Threads
  *
- * The function is called in worker threads. The user data's destroy notify is called in the main context of the
- * runner, or where the application drops the last reference to the task.
+ * The function is called in worker threads. The user data's destroy notify is called in the main
+ * context of the runner, or where the application drops the last reference to the task.
  */
 
 struct _ParallelFunctionTask
@@ -55,7 +55,8 @@ parallel_function_task_start (ParallelTask *task,
   else
     success = self->function (step, cancellable, self->user_data, &error);
 
-  /* A function of another language that raised an exception, or could not be called here, says no more. */
+  /* A function of another language that raised an exception, or could not be called here, says
+   * no more. */
   if (!success && error == NULL)
     error = g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_FAILED,
                                  "The function failed without an error (see the program's own log; JavaScript "
@@ -97,7 +98,8 @@ parallel_function_task_init (ParallelFunctionTask *self)
 
 /**
  * parallel_function_task_new:
- * @function: (scope notified) (closure user_data) (destroy notify): the function; it is called in worker threads
+ * @function: (scope notified) (closure user_data) (destroy notify): the function; it is called in
+ *   worker threads
  * @user_data: data for @function
  * @notify: frees @user_data when the task is no longer needed
  *
@@ -129,15 +131,18 @@ parallel_function_task_new (ParallelFunction function,
  * @task_data: (nullable): the task data of the GTask that @function gets
  * @notify: (nullable): frees @task_data when the task is no longer needed
  *
- * Makes a task of a function that was written for g_task_run_in_thread(). It is called in a worker thread with a GTask
- * whose source object is the step; what it gives to one of the `g_task_return` functions is the step's result:
+ * Makes a task of a function that was written for g_task_run_in_thread(). It is called in a worker
+ * thread with a GTask whose source object is the step; what it gives to one of the `g_task_return`
+ * functions is the step's result:
  *
  * - g_task_return_boolean() for %G_TYPE_BOOLEAN and, with %TRUE and without a result, %G_TYPE_NONE
  * - g_task_return_int() for the integer and enumeration types
  * - g_task_return_value() for %G_TYPE_VALUE
- * - g_task_return_pointer() for strings, boxed types, objects, variants and plain pointers; the result takes it
+ * - g_task_return_pointer() for strings, boxed types, objects, variants and plain pointers; the
+ *   result takes it
  *
- * The worker thread has a main context of its own as its thread-default one while the function runs.
+ * The worker thread has a main context of its own as its thread-default one while the function
+ * runs.
  *
  * Returns: (transfer full): the new task
  */

@@ -28,7 +28,8 @@ G_DECLARE_FINAL_TYPE (ParallelFunctionTask, parallel_function_task, PARALLEL, FU
  *
  * The work of a function step. It is called in a worker thread of the runner, never in the owner's.
  *
- * JavaScript cannot be called in another thread: GJS refuses, and the step fails. Use a command step there.
+ * JavaScript cannot be called in another thread: GJS refuses, and the step fails. Use a command
+ * step there.
  *
  * Returns: %TRUE if all went well, %FALSE with @error set if not
  */

@@ -9,8 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* Calls @function in this thread with a GTask of its own and waits until that has returned something, which becomes
- * the step's result. */
+/* Calls @function in this thread with a GTask of its own and waits until that has returned
+ * something, which becomes the step's result. */
 gboolean parallel_gtask_call (GTaskThreadFunc   function,
                               GType             result_type,
                               gpointer          task_data,

@@ -5,7 +5,8 @@
 
 #include "parallel-mailbox.h"
 
-/* How long one dispatch may take, and how long the others are left alone when there is more, in microseconds. */
+/* How long one dispatch may take, and how long the others are left alone when there is more, in
+ * microseconds. */
 #define DISPATCH_BUDGET 500
 #define DISPATCH_PAUSE  100
 
@@ -148,7 +149,8 @@ parallel_mailbox_deliver (ParallelMailbox *self)
     {
       ParallelMail *mail = self->current;
 
-      /* A call may deliver in its turn (a wait inside of a callback), so the list is in order before each. */
+      /* A call may deliver in its turn (a wait inside of a callback), so the list is in order
+       * before each. */
       self->current = mail->next;
       mail->func (mail, FALSE);
 

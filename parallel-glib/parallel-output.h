@@ -12,12 +12,13 @@ G_BEGIN_DECLS
 
 /* What one attempt of a step wrote to one stream: a growing sequence of bytes in a spool.
  *
- * One writer at a time (the caller sees to that), any number of readers in any threads. With a limit, what is
- * over it is either dropped from the middle (the reader sees the first half of the limit, a line
- * "\n[... N bytes left out ...]\n" and the last half) or refused.
+ * One writer at a time (the caller sees to that), any number of readers in any threads. With a
+ * limit, what is over it is either dropped from the middle (the reader sees the first half of the
+ * limit, a line "\n[... N bytes left out ...]\n" and the last half) or refused.
  *
- * The readable bytes are always a prefix that does not change any more: under KEEP_ENDS with the limit exceeded the
- * tail becomes readable only with parallel_output_close(). An output of at most the limit reads as it was written.
+ * The readable bytes are always a prefix that does not change any more: under KEEP_ENDS with the
+ * limit exceeded the tail becomes readable only with parallel_output_close(). An output of at most
+ * the limit reads as it was written.
  *
  * Its extents go back to the spool with the last reference. */
 typedef struct _ParallelOutput ParallelOutput;
@@ -36,9 +37,9 @@ gboolean        parallel_output_append      (ParallelOutput            *self,
                                              gsize                      length,
                                              GError                   **error);
 
-/* Appends what the non-blocking pipe @fd has, in one go of bounded size (at most 256 KiB). Returns the number of
- * bytes taken, 0 at the end of the pipe, -1 with G_IO_ERROR_WOULD_BLOCK when the pipe is empty, or with the errors
- * of parallel_output_append(). */
+/* Appends what the non-blocking pipe @fd has, in one go of bounded size (at most 256 KiB).
+ * Returns the number of bytes taken, 0 at the end of the pipe, -1 with G_IO_ERROR_WOULD_BLOCK
+ * when the pipe is empty, or with the errors of parallel_output_append(). */
 gssize          parallel_output_append_pipe (ParallelOutput            *self,
                                              int                        fd,
                                              GError                   **error);
@@ -64,13 +65,15 @@ gssize          parallel_output_read        (ParallelOutput            *self,
 GBytes         *parallel_output_dup_bytes   (ParallelOutput            *self,
                                              GError                   **error);
 
-/* The last lines as valid UTF-8 text (invalid bytes replaced, a final newline dropped), at most @max_bytes and
+/* The last lines as valid UTF-8 text (invalid bytes replaced, a final newline dropped), at most
+ * @max_bytes and
  * @max_lines; NULL when there is nothing. Also sees a tail that is not readable yet. */
 char           *parallel_output_dup_tail    (ParallelOutput            *self,
                                              gsize                      max_bytes,
                                              guint                      max_lines);
 
-/* A stream over the output, seekable, that reports the end of what is readable at the time of each read. */
+/* A stream over the output, seekable, that reports the end of what is readable at the time of
+ * each read. */
 GInputStream   *parallel_output_open        (ParallelOutput            *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ParallelOutput, parallel_output_unref)

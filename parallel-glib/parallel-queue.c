@@ -123,7 +123,8 @@ list_for (ParallelQueue *self,
   return list;
 }
 
-/* The list of the most urgent items, NULL when there are none. An empty list is never left in the tree. */
+/* The list of the most urgent items, NULL when there are none. An empty list is never left in
+ * the tree. */
 static ParallelItemList *
 first_list (ParallelQueue *self)
 {

@@ -11,8 +11,9 @@ G_BEGIN_DECLS
 
 typedef struct _ParallelItem ParallelItem;
 
-/* One entry of a run: small, because a million of them may wait. The step, a GObject, is made when the item starts or
- * when somebody wants to see it. All but the count is guarded by the run's lock. */
+/* One entry of a run: small, because a million of them may wait. The step, a GObject, is made
+ * when the item starts or when somebody wants to see it. All but the count is guarded by the
+ * run's lock. */
 struct _ParallelItem
 {
   gatomicrefcount  ref_count;
@@ -52,8 +53,8 @@ void          parallel_item_list_remove    (ParallelItemList *list,
 /* Gives the reference to the caller; NULL when empty. */
 ParallelItem *parallel_item_list_pop       (ParallelItemList *list);
 
-/* The items that wait: in the order of their priorities, equal ones in the order in which they came. Push and pop cost
- * O(log n) in the number of different priorities. */
+/* The items that wait: in the order of their priorities, equal ones in the order in which they
+ * came. Push and pop cost O(log n) in the number of different priorities. */
 typedef struct
 {
   ParallelItemList  normal;     /* priority 0, almost always the only one */

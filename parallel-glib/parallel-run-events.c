@@ -137,7 +137,8 @@ parallel_run_post (ParallelRun       *run,
 
 /* ---- the sequencer's side ---- */
 
-/* Parts that follow one another become one event as long as that is not delivered: the data stays in the spool. */
+/* Parts that follow one another become one event as long as that is not delivered: the data
+ * stays in the spool. */
 static gboolean
 extend_last_locked (ParallelRun          *run,
                     ParallelOutput       *output,

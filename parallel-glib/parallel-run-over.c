@@ -48,7 +48,8 @@ free_leftovers_cb (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Tasks and steps may carry data of the user's, whose destroy notify belongs into the owner's context. */
+/* Tasks and steps may carry data of the user's, whose destroy notify belongs into the owner's
+ * context. */
 static void
 free_in_context (GMainContext *context,
                  Leftovers    *leftovers)

@@ -113,7 +113,8 @@ post_started (ParallelRun  *run,
   parallel_run_post (run, PARALLEL_EVENT_STEP_STARTED, NULL, step, FALSE);
 }
 
-/* What is posted must be posted before the run is over, so the last of those that end at the same time looks. */
+/* What is posted must be posted before the run is over, so the last of those that end at the
+ * same time looks. */
 static void
 end_finished (ParallelRun *run)
 {
@@ -160,8 +161,9 @@ skip_if_halted (ParallelRun  *run,
   return TRUE;
 }
 
-/* What runs is kept alive by its item in the list of what runs, until it is told to have ended. To hold a reference of
- * one's own beyond that would let the step outlive its run by a moment, which a user who looks would see. */
+/* What runs is kept alive by its item in the list of what runs, until it is told to have ended.
+ * To hold a reference of one's own beyond that would let the step outlive its run by a moment,
+ * which a user who looks would see. */
 void
 parallel_run_start_item (ParallelRun  *run,
                          ParallelItem *item,
@@ -251,7 +253,8 @@ host_opened (gpointer      host,
   ParallelOutput *outputs[2];
   ParallelStep *shown = NULL;
 
-  /* The step itself is only needed for the signal, and would stay alive until all before it is printed. */
+  /* The step itself is only needed for the signal, and would stay alive until all before it is
+   * printed. */
   g_mutex_lock (&run->mutex);
   if (parallel_run_listens_locked (run, PARALLEL_LISTENS_OUTPUT))
     shown = g_object_ref (step);
@@ -395,7 +398,8 @@ typedef struct
   gboolean halts;
 } Settled;
 
-/* Takes the item out of what runs. Without a listener, a keeper or a taker the run lets go of it. */
+/* Takes the item out of what runs. Without a listener, a keeper or a taker the run lets go of
+ * it. */
 static Settled
 settle_locked (ParallelRun       *run,
                ParallelItem      *item,
@@ -453,7 +457,8 @@ close_outputs (ParallelRun  *run,
     parallel_sequencer_discard (run->sequencer, item->index);
 }
 
-/* Gives the reference to an item to next(), as the last thing, so that whoever takes it has it for himself. */
+/* Gives the reference to an item to next(), as the last thing, so that whoever takes it has it
+ * for himself. */
 static void
 offer (ParallelRun  *run,
        ParallelItem *item)

@@ -86,14 +86,15 @@ are_steps (GPtrArray *steps)
  * @cancellable: (nullable): stops all steps
  * @error: return location for an error
  *
- * Runs a list of steps in parallel, prints their output as if they had run one after another, and returns when all have
- * ended. Results, errors and outputs are then read from the steps.
+ * Runs a list of steps in parallel, prints their output as if they had run one after another, and
+ * returns when all have ended. Results, errors and outputs are then read from the steps.
  *
- * It blocks the thread that calls it, and dispatches nothing of its main context. May be called from any thread.
+ * It blocks the thread that calls it, and dispatches nothing of its main context. May be called
+ * from any thread.
  *
- * Returns: %TRUE if all steps succeeded, else %FALSE: with %PARALLEL_RUN_ERROR_BACKGROUND_FAILURE if some failed, which the
- *   message names; %G_IO_ERROR_CANCELLED if @cancellable was cancelled; %G_IO_ERROR_INVALID_ARGUMENT if one of them can
- *   not be run, and then none was
+ * Returns: %TRUE if all steps succeeded, else %FALSE: with %PARALLEL_RUN_ERROR_BACKGROUND_FAILURE
+ *   if some failed, which the message names; %G_IO_ERROR_CANCELLED if @cancellable was cancelled;
+ *   %G_IO_ERROR_INVALID_ARGUMENT if one of them can not be run, and then none was
  */
 gboolean
 parallel_run_steps (GPtrArray     *steps,
@@ -144,7 +145,8 @@ waited_cb (GObject      *source,
  * @max_parallel: how many run at the same time, 0 for one a processor
  * @halt_on_error: whether the first failure, in time, stops the others
  * @cancellable: (nullable): stops all steps
- * @callback: (scope async): called in the thread-default main context of the caller when all have ended
+ * @callback: (scope async): called in the thread-default main context of the caller when all have
+ *   ended
  * @user_data: data for @callback
  *
  * As [func@run_steps], without blocking.

@@ -11,9 +11,9 @@
 
 /* Time limits and stopping.
  *
- * A watch is the clock of one attempt; its timer lives in the engine. The attempt and its watch end in different
- * threads, so the watch has no reference to the step but a pointer that is taken away, under watch_mutex, before
- * the step is settled. */
+ * A watch is the clock of one attempt; its timer lives in the engine. The attempt and its watch
+ * end in different threads, so the watch has no reference to the step but a pointer that is
+ * taken away, under watch_mutex, before the step is settled. */
 
 typedef struct
 {
@@ -247,8 +247,8 @@ stop_in_engine (ParallelMail *mail,
   g_free (stop);
 }
 
-/* Handlers of a GCancellable are the user's and may take their time, so neither the engine nor whoever halts a run
- * calls them. */
+/* Handlers of a GCancellable are the user's and may take their time, so neither the engine nor
+ * whoever halts a run calls them. */
 static gpointer
 cancel_thread (gpointer data)
 {

@@ -28,7 +28,8 @@ parallel_run_new (const ParallelRunOwner *owner_class,
   run->creator = g_thread_self ();
   run->mailbox = parallel_mailbox_new (run->context, "[parallel] runner");
   run->spool = parallel_spool_new ();
-  /* Without a reference: the run keeps itself alive from the close of the sequencer until that is drained. */
+  /* Without a reference: the run keeps itself alive from the close of the sequencer until that
+   * is drained. */
   run->sequencer = parallel_sequencer_new (&parallel_run_sequencer_callbacks, run, NULL);
   pthread_sigmask (SIG_SETMASK, NULL, &run->signal_mask);
   g_queue_init (&run->ready);
@@ -142,7 +143,8 @@ parallel_run_poke_locked (ParallelRun     *run,
   actions->poke = TRUE;
 }
 
-/* No thread could be made. If others are there, they do the work; if none is, the first step fails. */
+/* No thread could be made. If others are there, they do the work; if none is, the first step
+ * fails. */
 static void
 fail_without_worker (ParallelRun *run,
                      GError      *error)
@@ -488,7 +490,8 @@ static void
 stop_items (ParallelRun *run,
             GPtrArray   *items)
 {
-  /* From the last to the first, so that none of them has its turn for a moment when one before it is gone. */
+  /* From the last to the first, so that none of them has its turn for a moment when one before
+   * it is gone. */
   g_ptr_array_sort (items, compare_later_first);
   for (guint i = 0; i < items->len; i++)
     parallel_sequencer_discard (run->sequencer, ((ParallelItem *) g_ptr_array_index (items, i))->index);

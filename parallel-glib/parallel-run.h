@@ -16,12 +16,13 @@
 
 G_BEGIN_DECLS
 
-/* The core of a runner: the queue, what runs, what has ended. The threads hold this one and never the GObject, which
- * lives in the owner's context; what the owner is to know reaches it as events through a mailbox.
+/* The core of a runner: the queue, what runs, what has ended. The threads hold this one and never
+ * the GObject, which lives in the owner's context; what the owner is to know reaches it as events
+ * through a mailbox.
  *
- * Life of an item: pending (queue) -> running -> [delayed -> pending ->] settled, and then kept or let go.
- * The run is over when it is closed or halted, nothing is pending, delayed or running, each worker's onexit is done and
- * everything is printed. */
+ * Life of an item: pending (queue) -> running -> [delayed -> pending ->] settled, and then kept
+ * or let go. The run is over when it is closed or halted, nothing is pending, delayed or
+ * running, each worker's onexit is done and everything is printed. */
 typedef struct _ParallelRun ParallelRun;
 typedef struct _ParallelWorkerThread ParallelWorkerThread;
 
@@ -234,7 +235,8 @@ void          parallel_run_drop_step      (ParallelRun      *run,
 void          parallel_run_drop_item      (ParallelRun      *run,
                                            ParallelItem     *item);
 
-/* parallel-run-over.c: the run was halted; a sink that takes nothing for the kill grace is given up. */
+/* parallel-run-over.c: the run was halted; a sink that takes nothing for the kill grace is given
+ * up. */
 void          parallel_run_watch_sinks    (ParallelRun      *run);
 
 /* parallel-run-stop.c: limits and stopping. */

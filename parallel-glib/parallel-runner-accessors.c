@@ -35,7 +35,8 @@ parallel_background_task_runner_get_hold_output (ParallelBackgroundTaskRunner *s
  * @self: a runner
  * @hold_output: whether output is held
  *
- * Sets whether output is held until the runner is closed. To be called before the first step is put.
+ * Sets whether output is held until the runner is closed. To be called before the first step is
+ * put.
  */
 void
 parallel_background_task_runner_set_hold_output (ParallelBackgroundTaskRunner *self,
@@ -111,7 +112,8 @@ parallel_background_task_runner_get_keep_alive_interval (ParallelBackgroundTaskR
  * @self: a runner
  * @seconds: seconds, 0 for never
  *
- * Sets after which silence a line says what is still running. To be called before the first step is put.
+ * Sets after which silence a line says what is still running. To be called before the first step is
+ * put.
  */
 void
 parallel_background_task_runner_set_keep_alive_interval (ParallelBackgroundTaskRunner *self,
@@ -150,8 +152,8 @@ parallel_background_task_runner_get_sink (ParallelBackgroundTaskRunner *self)
  * @self: a runner
  * @sink: (nullable): a stream, or %NULL for a descriptor
  *
- * Sets where the steps' standard output is printed. To be called before the first step is put. The stream is written and
- * flushed in a thread of the runner, and is not closed.
+ * Sets where the steps' standard output is printed. To be called before the first step is put. The
+ * stream is written and flushed in a thread of the runner, and is not closed.
  */
 void
 parallel_background_task_runner_set_sink (ParallelBackgroundTaskRunner *self,
@@ -189,8 +191,8 @@ parallel_background_task_runner_get_error_sink (ParallelBackgroundTaskRunner *se
  * @self: a runner
  * @error_sink: (nullable): a stream, or %NULL for a descriptor
  *
- * Sets where the steps' standard error is printed. To be called before the first step is put. The stream is written and
- * flushed in a thread of the runner, and is not closed.
+ * Sets where the steps' standard error is printed. To be called before the first step is put. The
+ * stream is written and flushed in a thread of the runner, and is not closed.
  */
 void
 parallel_background_task_runner_set_error_sink (ParallelBackgroundTaskRunner *self,

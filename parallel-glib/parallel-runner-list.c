@@ -7,8 +7,8 @@
 
 /* Lists of steps, and the runner as a GListModel.
  *
- * The model is made when somebody first looks at it: a list of items by index, in which a step is only made for a place
- * that is asked for. Until then it costs nothing. */
+ * The model is made when somebody first looks at it: a list of items by index, in which a step
+ * is only made for a place that is asked for. Until then it costs nothing. */
 
 static int
 compare_items (gconstpointer a,
@@ -66,7 +66,8 @@ dup_items_locked (ParallelRun *run)
   return items;
 }
 
-/* The steps of @items, which are consumed. A skipped item learns of its state when it becomes a step. */
+/* The steps of @items, which are consumed. A skipped item learns of its state when it becomes a
+ * step. */
 static GPtrArray *
 take_steps (ParallelRun *run,
             GPtrArray   *items,
@@ -91,10 +92,11 @@ take_steps (ParallelRun *run,
  * parallel_background_task_runner_dup_failures:
  * @self: a runner
  *
- * The steps that have failed so far, as far as [property@BackgroundTaskRunner:keep-steps] keeps them: each with its error,
- * duration and output.
+ * The steps that have failed so far, as far as [property@BackgroundTaskRunner:keep-steps] keeps
+ * them: each with its error, duration and output.
  *
- * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds references, in queue order
+ * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds
+ *   references, in queue order
  */
 GPtrArray *
 parallel_background_task_runner_dup_failures (ParallelBackgroundTaskRunner *self)
@@ -122,7 +124,8 @@ parallel_background_task_runner_dup_failures (ParallelBackgroundTaskRunner *self
  *
  * The steps that never ran because the run was halted.
  *
- * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds references, in queue order
+ * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds
+ *   references, in queue order
  */
 GPtrArray *
 parallel_background_task_runner_dup_skipped (ParallelBackgroundTaskRunner *self)
@@ -146,10 +149,11 @@ parallel_background_task_runner_dup_skipped (ParallelBackgroundTaskRunner *self)
  * parallel_background_task_runner_dup_steps:
  * @self: a runner
  *
- * All the steps that the runner has at this moment: those that wait, that run, that were skipped, and the finished ones that
- * [property@BackgroundTaskRunner:keep-steps] keeps.
+ * All the steps that the runner has at this moment: those that wait, that run, that were skipped,
+ * and the finished ones that [property@BackgroundTaskRunner:keep-steps] keeps.
  *
- * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds references, in queue order
+ * Returns: (transfer container) (element-type ParallelStep): the steps, to which the array holds
+ *   references, in queue order
  */
 GPtrArray *
 parallel_background_task_runner_dup_steps (ParallelBackgroundTaskRunner *self)

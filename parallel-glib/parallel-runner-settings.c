@@ -230,8 +230,9 @@ install_limits (void)
   /**
    * ParallelBackgroundTaskRunner:max-parallel: (getter get_max_parallel) (setter set_max_parallel)
    *
-   * How many steps run at the same time: by default as many as this program has processors, with its affinity and the quota
-   * of its control group counted in. It can be changed while the runner runs.
+   * How many steps run at the same time: by default as many as this program has processors, with
+   * its affinity and the quota of its control group counted in. It can be changed while the runner
+   * runs.
    */
   properties[PROP_MAX_PARALLEL] =
     g_param_spec_uint ("max-parallel", NULL, NULL, 1, G_MAXUINT, 1, WRITABLE);
@@ -239,8 +240,9 @@ install_limits (void)
   /**
    * ParallelBackgroundTaskRunner:max-pending: (getter get_max_pending) (setter set_max_pending)
    *
-   * How many steps may wait in the queue, 0 for any number. When it is full, [method@BackgroundTaskRunner.put] fails with
-   * %G_IO_ERROR_WOULD_BLOCK and [method@BackgroundTaskRunner.put_async] waits.
+   * How many steps may wait in the queue, 0 for any number. When it is full,
+   * [method@BackgroundTaskRunner.put] fails with %G_IO_ERROR_WOULD_BLOCK and
+   * [method@BackgroundTaskRunner.put_async] waits.
    */
   properties[PROP_MAX_PENDING] =
     g_param_spec_uint ("max-pending", NULL, NULL, 0, G_MAXUINT, 0, WRITABLE);
@@ -248,7 +250,8 @@ install_limits (void)
   /**
    * ParallelBackgroundTaskRunner:halt-on-error: (getter get_halt_on_error) (setter set_halt_on_error)
    *
-   * Whether the first failure, in time, ends the run: what runs is stopped, and the rest is skipped.
+   * Whether the first failure, in time, ends the run: what runs is stopped, and the rest is
+   * skipped.
    */
   properties[PROP_HALT_ON_ERROR] =
     g_param_spec_boolean ("halt-on-error", NULL, NULL, FALSE, WRITABLE);
@@ -256,16 +259,21 @@ install_limits (void)
   /**
    * ParallelBackgroundTaskRunner:keep-steps: (getter get_keep_steps) (setter set_keep_steps)
    *
-   * Which finished steps are kept alive by the runner. A million inputs need not become a million objects, so by default only
-   * the failed ones are.
+   * Which finished steps are kept alive by the runner. A million inputs need not become a million
+   * objects, so by default only the failed ones are.
    */
   properties[PROP_KEEP_STEPS] =
     g_param_spec_enum ("keep-steps", NULL, NULL, PARALLEL_TYPE_KEEP_STEPS, PARALLEL_KEEP_STEPS_FAILED, WRITABLE);
+}
 
+static void
+install_time_limits (void)
+{
   /**
    * ParallelBackgroundTaskRunner:timeout: (getter get_timeout) (setter set_timeout)
    *
-   * How long an attempt of a step may take, in seconds, 0 for no limit. The clock of each step starts with it.
+   * How long an attempt of a step may take, in seconds, 0 for no limit. The clock of each step
+   * starts with it.
    */
   properties[PROP_TIMEOUT] =
     g_param_spec_double ("timeout", NULL, NULL, 0, G_MAXDOUBLE, 0, WRITABLE);
@@ -273,7 +281,8 @@ install_limits (void)
   /**
    * ParallelBackgroundTaskRunner:silence-timeout: (getter get_silence_timeout) (setter set_silence_timeout)
    *
-   * How long an attempt of a step may go without output, progress, status or heartbeat, in seconds, 0 for no limit.
+   * How long an attempt of a step may go without output, progress, status or heartbeat, in seconds,
+   * 0 for no limit.
    */
   properties[PROP_SILENCE_TIMEOUT] =
     g_param_spec_double ("silence-timeout", NULL, NULL, 0, G_MAXDOUBLE, 0, WRITABLE);
@@ -281,7 +290,8 @@ install_limits (void)
   /**
    * ParallelBackgroundTaskRunner:kill-grace: (getter get_kill_grace) (setter set_kill_grace)
    *
-   * How long a step that is told to stop has to do so, in seconds. Then a program is killed, and a function is abandoned.
+   * How long a step that is told to stop has to do so, in seconds. Then a program is killed, and a
+   * function is abandoned.
    */
   properties[PROP_KILL_GRACE] =
     g_param_spec_double ("kill-grace", NULL, NULL, 0, G_MAXDOUBLE, 5, WRITABLE);
@@ -289,8 +299,8 @@ install_limits (void)
   /**
    * ParallelBackgroundTaskRunner:max-attempts: (getter get_max_attempts) (setter set_max_attempts)
    *
-   * How often a failing step is tried in all. The output of an attempt that is followed by another one is dropped; the last lines
-   * of it are with its error in [method@Step.dup_attempt_errors].
+   * How often a failing step is tried in all. The output of an attempt that is followed by another
+   * one is dropped; the last lines of it are with its error in [method@Step.dup_attempt_errors].
    */
   properties[PROP_MAX_ATTEMPTS] =
     g_param_spec_uint ("max-attempts", NULL, NULL, 1, G_MAXINT, 1, WRITABLE);
@@ -326,8 +336,8 @@ install_output (void)
   /**
    * ParallelBackgroundTaskRunner:hold-output: (getter get_hold_output) (setter set_hold_output)
    *
-   * Whether nothing is printed until the runner is closed, so that what the program itself prints before comes first. To be set
-   * before the first step is put.
+   * Whether nothing is printed until the runner is closed, so that what the program itself prints
+   * before comes first. To be set before the first step is put.
    */
   properties[PROP_HOLD_OUTPUT] =
     g_param_spec_boolean ("hold-output", NULL, NULL, FALSE, WRITABLE);
@@ -343,8 +353,9 @@ install_output (void)
   /**
    * ParallelBackgroundTaskRunner:keep-alive-interval: (getter get_keep_alive_interval) (setter set_keep_alive_interval)
    *
-   * After how many seconds without printed output a line "still running: …" is printed to the error sink, 0 for never; for logs that
-   * are watched for silence. To be set before the first step is put.
+   * After how many seconds without printed output a line "still running: …" is printed to the error
+   * sink, 0 for never; for logs that are watched for silence. To be set before the first step is
+   * put.
    */
   properties[PROP_KEEP_ALIVE_INTERVAL] =
     g_param_spec_double ("keep-alive-interval", NULL, NULL, 0, G_MAXDOUBLE, 0, WRITABLE);
@@ -352,8 +363,8 @@ install_output (void)
   /**
    * ParallelBackgroundTaskRunner:sink: (getter get_sink) (setter set_sink)
    *
-   * Where the steps' standard output is printed; `NULL` for a descriptor, by default 1. It is written in a thread of the
-   * runner. To be set before the first step is put.
+   * Where the steps' standard output is printed; `NULL` for a descriptor, by default 1. It is
+   * written in a thread of the runner. To be set before the first step is put.
    */
   properties[PROP_SINK] =
     g_param_spec_object ("sink", NULL, NULL, G_TYPE_OUTPUT_STREAM, WRITABLE);
@@ -361,8 +372,8 @@ install_output (void)
   /**
    * ParallelBackgroundTaskRunner:error-sink: (getter get_error_sink) (setter set_error_sink)
    *
-   * Where the steps' standard error is printed; `NULL` for a descriptor, by default 2. It is written in a thread of the
-   * runner. To be set before the first step is put.
+   * Where the steps' standard error is printed; `NULL` for a descriptor, by default 2. It is
+   * written in a thread of the runner. To be set before the first step is put.
    */
   properties[PROP_ERROR_SINK] =
     g_param_spec_object ("error-sink", NULL, NULL, G_TYPE_OUTPUT_STREAM, WRITABLE);
@@ -374,7 +385,8 @@ install_counters (void)
   /**
    * ParallelBackgroundTaskRunner:n-pending: (getter get_n_pending)
    *
-   * How many steps wait in the queue or for another attempt. Changes of this and the other counters are notified together.
+   * How many steps wait in the queue or for another attempt. Changes of this and the other counters
+   * are notified together.
    */
   properties[PROP_N_PENDING] =
     g_param_spec_uint ("n-pending", NULL, NULL, 0, G_MAXUINT, 0, READABLE);
@@ -406,7 +418,8 @@ install_counters (void)
   /**
    * ParallelBackgroundTaskRunner:progress: (getter get_progress)
    *
-   * Which part of what was put so far has ended, from 0 to 1; running steps count with their own progress.
+   * Which part of what was put so far has ended, from 0 to 1; running steps count with their own
+   * progress.
    */
   properties[PROP_PROGRESS] =
     g_param_spec_double ("progress", NULL, NULL, 0, 1, 0, READABLE);
@@ -436,6 +449,7 @@ parallel_runner_install_properties (GObjectClass *klass)
     g_param_spec_object ("cancellable", NULL, NULL, G_TYPE_CANCELLABLE, WRITABLE);
 
   install_limits ();
+  install_time_limits ();
   install_output ();
   install_counters ();
   g_object_class_install_properties (klass, N_PROPS, properties);

@@ -48,7 +48,8 @@ update_has_waiters (ParallelBackgroundTaskRunner *self)
   g_mutex_unlock (&self->run->mutex);
 }
 
-/* Takes the oldest finished step that nobody has taken; FALSE when there is none and more may come. */
+/* Takes the oldest finished step that nobody has taken; FALSE when there is none and more may
+ * come. */
 static gboolean
 take_step (ParallelBackgroundTaskRunner  *self,
            ParallelStep                 **step)
@@ -95,7 +96,8 @@ return_outcome (GTask                        *task,
     g_task_return_boolean (task, TRUE);
 }
 
-/* Returns the task if what it waits for is there. The callback may do anything, so nothing is touched afterwards. */
+/* Returns the task if what it waits for is there. The callback may do anything, so nothing is
+ * touched afterwards. */
 static gboolean
 serve (ParallelBackgroundTaskRunner *self,
        Waiter                       *waiter)
@@ -150,7 +152,8 @@ parallel_runner_check_waiters (ParallelBackgroundTaskRunner *self)
   update_has_waiters (self);
 }
 
-/* A waiter's task keeps the runner alive, so there are none left when that goes, but for those of a forced dispose. */
+/* A waiter's task keeps the runner alive, so there are none left when that goes, but for those
+ * of a forced dispose. */
 void
 parallel_runner_clear_waiters (ParallelBackgroundTaskRunner *self)
 {
@@ -219,8 +222,8 @@ add_waiter (ParallelBackgroundTaskRunner *self,
  * @callback: (scope async): called in the owner's context when the input is in the queue
  * @user_data: data for @callback
  *
- * Queues an input as soon as there is room under [property@BackgroundTaskRunner:max-pending]. Several that wait are put in the
- * order of their calls.
+ * Queues an input as soon as there is room under [property@BackgroundTaskRunner:max-pending].
+ * Several that wait are put in the order of their calls.
  */
 void
 parallel_background_task_runner_put_async (ParallelBackgroundTaskRunner *self,
@@ -265,8 +268,8 @@ parallel_background_task_runner_put_async (ParallelBackgroundTaskRunner *self,
  *
  * Ends [method@BackgroundTaskRunner.put_async].
  *
- * Returns: %TRUE, or %FALSE with the errors of [method@BackgroundTaskRunner.put] but %G_IO_ERROR_WOULD_BLOCK, or
- *   %G_IO_ERROR_CANCELLED
+ * Returns: %TRUE, or %FALSE with the errors of [method@BackgroundTaskRunner.put] but
+ *   %G_IO_ERROR_WOULD_BLOCK, or %G_IO_ERROR_CANCELLED
  */
 gboolean
 parallel_background_task_runner_put_finish (ParallelBackgroundTaskRunner  *self,
@@ -284,7 +287,8 @@ parallel_background_task_runner_put_finish (ParallelBackgroundTaskRunner  *self,
 typedef gboolean (*WaitDone) (ParallelBackgroundTaskRunner *self,
                               gpointer                      data);
 
-/* What was started in the owner's context by its loop will never end while that loop stands still. */
+/* What was started in the owner's context by its loop will never end while that loop stands
+ * still. */
 static gboolean
 check_nothing_in_flight (ParallelBackgroundTaskRunner  *self,
                          GError                       **error)
@@ -311,8 +315,8 @@ wake_cb (GCancellable *cancellable,
   return G_SOURCE_CONTINUE;
 }
 
-/* In the owner's thread: delivers what this runner has to tell, and iterates nothing but a context of its own, in which
- * asynchronous steps run that start meanwhile. */
+/* In the owner's thread: delivers what this runner has to tell, and iterates nothing but a
+ * context of its own, in which asynchronous steps run that start meanwhile. */
 static void
 wait_and_deliver (ParallelBackgroundTaskRunner *self,
                   WaitDone                      done,
@@ -396,7 +400,8 @@ has_step (ParallelBackgroundTaskRunner *self,
   return *step != NULL || take_step (self, step);
 }
 
-/* Whether this thread is the one that delivers. Then it keeps the context to itself until release. */
+/* Whether this thread is the one that delivers. Then it keeps the context to itself until
+ * release. */
 static gboolean
 acquire_owner (ParallelRun *run)
 {
@@ -411,13 +416,15 @@ acquire_owner (ParallelRun *run)
  *
  * Waits until the run is over: closed or halted, all ended and printed.
  *
- * From the owner's thread it delivers the signals of this runner itself, and dispatches nothing else of the main context.
- * Asynchronous steps that are started during the call run in a context that it iterates; if some are under way already
- * it fails at once. From any other thread it only waits.
+ * From the owner's thread it delivers the signals of this runner itself, and dispatches nothing
+ * else of the main context. Asynchronous steps that are started during the call run in a context
+ * that it iterates; if some are under way already it fails at once. From any other thread it only
+ * waits.
  *
- * Returns: %TRUE if all steps succeeded, else %FALSE: with %PARALLEL_RUN_ERROR_BACKGROUND_FAILURE if some failed,
- *   %PARALLEL_RUN_ERROR_HALTED if the run was halted, %G_IO_ERROR_CANCELLED if the runner or the waiting was cancelled,
- *   %G_IO_ERROR_PENDING as above, or the error of a sink that failed
+ * Returns: %TRUE if all steps succeeded, else %FALSE: with %PARALLEL_RUN_ERROR_BACKGROUND_FAILURE
+ *   if some failed, %PARALLEL_RUN_ERROR_HALTED if the run was halted, %G_IO_ERROR_CANCELLED if the
+ *   runner or the waiting was cancelled, %G_IO_ERROR_PENDING as above, or the error of a sink that
+ *   failed
  */
 gboolean
 parallel_background_task_runner_wait (ParallelBackgroundTaskRunner  *self,
@@ -509,15 +516,15 @@ parallel_background_task_runner_wait_finish (ParallelBackgroundTaskRunner  *self
  * @cancellable: (nullable): cancels the waiting, not the run
  * @error: return location for an error
  *
- * Takes the next finished step, in the order in which they finish, and waits for it if necessary. To be called in the
- * owner's context; waits as [method@BackgroundTaskRunner.wait] does there.
+ * Takes the next finished step, in the order in which they finish, and waits for it if necessary.
+ * To be called in the owner's context; waits as [method@BackgroundTaskRunner.wait] does there.
  *
  * It gives the steps that finish after the first call to it, and those before it too if
- * [property@BackgroundTaskRunner:keep-steps] is %PARALLEL_KEEP_STEPS_UNTIL_TAKEN, which whoever iterates wants to set before the
- * first step is put.
+ * [property@BackgroundTaskRunner:keep-steps] is %PARALLEL_KEEP_STEPS_UNTIL_TAKEN, which whoever
+ * iterates wants to set before the first step is put.
  *
- * Returns: (transfer full) (nullable): a step, or %NULL: without an error if the run is over and all are taken, with one if
- *   the waiting was cancelled or cannot succeed
+ * Returns: (transfer full) (nullable): a step, or %NULL: without an error if the run is over and
+ *   all are taken, with one if the waiting was cancelled or cannot succeed
  */
 ParallelStep *
 parallel_background_task_runner_next (ParallelBackgroundTaskRunner  *self,
@@ -577,8 +584,8 @@ parallel_background_task_runner_next_async (ParallelBackgroundTaskRunner *self,
  *
  * Ends [method@BackgroundTaskRunner.next_async].
  *
- * Returns: (transfer full) (nullable): a step, or %NULL: without an error if the run is over and all are taken, with one if
- *   the waiting was cancelled
+ * Returns: (transfer full) (nullable): a step, or %NULL: without an error if the run is over and
+ *   all are taken, with one if the waiting was cancelled
  */
 ParallelStep *
 parallel_background_task_runner_next_finish (ParallelBackgroundTaskRunner  *self,

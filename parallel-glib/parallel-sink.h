@@ -11,11 +11,12 @@
 
 G_BEGIN_DECLS
 
-/* Where printed output goes: a descriptor or a GOutputStream. Used only by the writer thread of a sequencer, which may
- * block in it. */
+/* Where printed output goes: a descriptor or a GOutputStream. Used only by the writer thread of
+ * a sequencer, which may block in it. */
 typedef struct _ParallelSink ParallelSink;
 
-/* @fd stays the caller's and must stay open; it may be blocking or not (EAGAIN is answered by poll). */
+/* @fd stays the caller's and must stay open; it may be blocking or not (EAGAIN is answered by
+ * poll). */
 ParallelSink *parallel_sink_new_for_fd     (int            fd);
 ParallelSink *parallel_sink_new_for_stream (GOutputStream *stream);
 ParallelSink *parallel_sink_ref            (ParallelSink  *self);

@@ -9,7 +9,8 @@
 
 #include "parallel-run-error.h"
 
-/* What the user learns of a step while it runs and afterwards, and what the step's own code reports. */
+/* What the user learns of a step while it runs and afterwards, and what the step's own code
+ * reports. */
 
 #define TAIL_BYTES      2000    /* of the output of a step, for its error */
 #define TAIL_LINES      10
@@ -117,8 +118,8 @@ parallel_step_dup_error (ParallelStep *self)
  * parallel_step_dup_attempt_errors:
  * @self: a step
  *
- * The errors of the attempts before the last, each with the last lines of its output. May be called from any
- * thread.
+ * The errors of the attempts before the last, each with the last lines of its output. May be called
+ * from any thread.
  *
  * Returns: (transfer full) (array zero-terminated=1): the messages, oldest first
  */
@@ -141,8 +142,8 @@ parallel_step_dup_attempt_errors (ParallelStep *self)
  * parallel_step_get_result:
  * @self: a step
  *
- * What the step's code has given to [method@Step.set_result]. May be called from any thread; while the step has not
- * succeeded there is no result.
+ * What the step's code has given to [method@Step.set_result]. May be called from any thread; while
+ * the step has not succeeded there is no result.
  *
  * Returns: (transfer none) (nullable): the result, or %NULL if there is none
  */
@@ -162,8 +163,8 @@ parallel_step_get_result (ParallelStep *self)
  * @self: a running step
  * @result: the result; its content is copied
  *
- * Gives the step's result: for the code of the step, while it runs. May be called from any thread. A later call
- * replaces the result; once the step has ended, nothing happens.
+ * Gives the step's result: for the code of the step, while it runs. May be called from any thread.
+ * A later call replaces the result; once the step has ended, nothing happens.
  */
 void
 parallel_step_set_result (ParallelStep *self,
@@ -197,7 +198,8 @@ parallel_step_set_result (ParallelStep *self,
  *
  * How the program of a command step exited. May be called from any thread.
  *
- * Returns: the exit status, or -1 if it has not exited, was ended by a signal, or there is no program
+ * Returns: the exit status, or -1 if it has not exited, was ended by a signal, or there is no
+ *   program
  */
 int
 parallel_step_get_exit_status (ParallelStep *self)
@@ -227,8 +229,8 @@ parallel_step_get_term_signal (ParallelStep *self)
  * parallel_step_dup_subprocess: (get-property subprocess)
  * @self: a step
  *
- * The process of a command step, from its start on. It is watched and reaped by the library; its pipes are not
- * available. May be called from any thread.
+ * The process of a command step, from its start on. It is watched and reaped by the library; its
+ * pipes are not available. May be called from any thread.
  *
  * Returns: (transfer full) (nullable): the process, or %NULL
  */
@@ -245,8 +247,8 @@ parallel_step_dup_subprocess (ParallelStep *self)
  * parallel_step_get_user_time: (get-property user-time)
  * @self: a step
  *
- * The processor time that the program of a command step used with all the children that it waited for, where
- * [property@CommandTask:measure-usage] is set. May be called from any thread.
+ * The processor time that the program of a command step used with all the children that it waited
+ * for, where [property@CommandTask:measure-usage] is set. May be called from any thread.
  *
  * Returns: seconds, or -1 if it is not known
  */
@@ -262,7 +264,8 @@ parallel_step_get_user_time (ParallelStep *self)
  * parallel_step_get_system_time: (get-property system-time)
  * @self: a step
  *
- * As [method@Step.get_user_time], for the time that the kernel worked for it. May be called from any thread.
+ * As [method@Step.get_user_time], for the time that the kernel worked for it. May be called from
+ * any thread.
  *
  * Returns: seconds, or -1 if it is not known
  */
@@ -278,8 +281,8 @@ parallel_step_get_system_time (ParallelStep *self)
  * parallel_step_get_max_rss: (get-property max-rss)
  * @self: a step
  *
- * The most memory that the program of a command step, or one of its children, had resident at a time, where
- * [property@CommandTask:measure-usage] is set. May be called from any thread.
+ * The most memory that the program of a command step, or one of its children, had resident at a
+ * time, where [property@CommandTask:measure-usage] is set. May be called from any thread.
  *
  * Returns: bytes, or -1 if it is not known
  */
@@ -323,11 +326,11 @@ write_bytes (ParallelStep          *self,
  * @bytes: what to write
  * @error: return location for an error
  *
- * Writes output, any bytes: for the code of function and asynchronous steps. It is printed in the step's turn, as the
- * output of a program would be. May be called from any thread.
+ * Writes output, any bytes: for the code of function and asynchronous steps. It is printed in the
+ * step's turn, as the output of a program would be. May be called from any thread.
  *
- * Returns: %TRUE, or %FALSE if the step is not running (%G_IO_ERROR_CLOSED), is over its output limit
- *   (%PARALLEL_RUN_ERROR_OUTPUT_LIMIT), or the temporary file cannot be written
+ * Returns: %TRUE, or %FALSE if the step is not running (%G_IO_ERROR_CLOSED), is over its output
+ *   limit (%PARALLEL_RUN_ERROR_OUTPUT_LIMIT), or the temporary file cannot be written
  */
 gboolean
 parallel_step_write (ParallelStep          *self,
@@ -349,7 +352,8 @@ parallel_step_write (ParallelStep          *self,
  * @text: what to print; a newline is not added
  * @error: return location for an error
  *
- * Writes text to the step's standard output, as [method@Step.write] does. May be called from any thread.
+ * Writes text to the step's standard output, as [method@Step.write] does. May be called from any
+ * thread.
  *
  * Returns: %TRUE, or %FALSE with the errors of [method@Step.write]
  */
@@ -402,8 +406,8 @@ parallel_step_get_output_size (ParallelStep         *self,
  * @stream: which output
  * @error: return location for an error
  *
- * Reads the output of the last attempt so far into memory. With merged streams all of it is standard output. It can
- * be read as long as the step is alive. May be called from any thread.
+ * Reads the output of the last attempt so far into memory. With merged streams all of it is
+ * standard output. It can be read as long as the step is alive. May be called from any thread.
  *
  * Returns: (transfer full) (nullable): the bytes, or %NULL if the temporary file cannot be read
  */
@@ -427,8 +431,9 @@ parallel_step_dup_output (ParallelStep          *self,
  * @self: a step
  * @stream: which output
  *
- * Opens the output of the last attempt for reading. The stream is seekable and independent of all others; at its end
- * it can be read again when the step has written more. May be called from any thread.
+ * Opens the output of the last attempt for reading. The stream is seekable and independent of all
+ * others; at its end it can be read again when the step has written more. May be called from any
+ * thread.
  *
  * Returns: (transfer full): a stream
  */
@@ -449,10 +454,11 @@ parallel_step_open_output (ParallelStep         *self,
  * parallel_step_dup_output_tail:
  * @self: a step
  *
- * The last lines that the step wrote, to its standard error if it wrote there, else to its standard output: at most 10
- * lines and 2000 bytes. May be called from any thread.
+ * The last lines that the step wrote, to its standard error if it wrote there, else to its standard
+ * output: at most 10 lines and 2000 bytes. May be called from any thread.
  *
- * Returns: (transfer full) (nullable): valid UTF-8 without a final newline, or %NULL if there is none
+ * Returns: (transfer full) (nullable): valid UTF-8 without a final newline, or %NULL if there is
+ *   none
  */
 char *
 parallel_step_dup_output_tail (ParallelStep *self)
@@ -483,7 +489,8 @@ get_last_stream (ParallelStep *self)
  * parallel_step_dup_last_line: (get-property last-line)
  * @self: a step
  *
- * The last line that the step wrote, to whichever stream, cut to 500 bytes. May be called from any thread.
+ * The last line that the step wrote, to whichever stream, cut to 500 bytes. May be called from any
+ * thread.
  *
  * Returns: (transfer full) (nullable): valid UTF-8 without a newline, or %NULL if there is none
  */
@@ -539,7 +546,8 @@ parallel_step_get_progress (ParallelStep *self)
  * @self: a running step
  * @progress: from 0 to 1, or -1 for unknown
  *
- * Says how much is done: for the code of the step. Counts as a sign of life. May be called from any thread.
+ * Says how much is done: for the code of the step. Counts as a sign of life. May be called from any
+ * thread.
  */
 void
 parallel_step_set_progress (ParallelStep *self,
@@ -581,7 +589,8 @@ parallel_step_dup_status (ParallelStep *self)
  * @self: a running step
  * @status: (nullable): a short text, or %NULL for none
  *
- * Says what the step is doing: for the code of the step. Counts as a sign of life. May be called from any thread.
+ * Says what the step is doing: for the code of the step. Counts as a sign of life. May be called
+ * from any thread.
  */
 void
 parallel_step_set_status (ParallelStep *self,
@@ -628,9 +637,9 @@ parallel_step_heartbeat (ParallelStep *self)
  * parallel_step_cancel:
  * @self: a step
  *
- * Stops the step: it fails with %PARALLEL_RUN_ERROR_HALTED, within its kill grace, and the other steps go on. One that
- * has not started yet fails when its turn comes, without being started. Nothing happens after its end. May be called from
- * any thread.
+ * Stops the step: it fails with %PARALLEL_RUN_ERROR_HALTED, within its kill grace, and the other
+ * steps go on. One that has not started yet fails when its turn comes, without being started.
+ * Nothing happens after its end. May be called from any thread.
  */
 void
 parallel_step_cancel (ParallelStep *self)
@@ -655,8 +664,9 @@ parallel_step_cancel (ParallelStep *self)
  * parallel_step_complete:
  * @self: a running step
  *
- * Ends the step with success: for what a [callback@AsyncFunction] has started. To be called in the context of the
- * runner's owner, once; a result is set before, by [method@Step.set_result]. After the end nothing happens.
+ * Ends the step with success: for what a [callback@AsyncFunction] has started. To be called in the
+ * context of the runner's owner, once; a result is set before, by [method@Step.set_result]. After
+ * the end nothing happens.
  */
 void
 parallel_step_complete (ParallelStep *self)
@@ -671,8 +681,8 @@ parallel_step_complete (ParallelStep *self)
  * @self: a running step
  * @error: what went wrong
  *
- * Ends the step with an error: for what a [callback@AsyncFunction] has started. To be called in the context of the
- * runner's owner, once. After the end nothing happens.
+ * Ends the step with an error: for what a [callback@AsyncFunction] has started. To be called in the
+ * context of the runner's owner, once. After the end nothing happens.
  */
 void
 parallel_step_fail (ParallelStep *self,

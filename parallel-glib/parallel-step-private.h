@@ -10,8 +10,9 @@
 
 G_BEGIN_DECLS
 
-/* What a step tells the run that it belongs to. The step knows no more of it than this table, so that steps and
- * tasks stay below runs. All are called without a lock of the step's, in the thread that told the step. */
+/* What a step tells the run that it belongs to. The step knows no more of it than this table, so
+ * that steps and tasks stay below runs. All are called without a lock of the step's, in the
+ * thread that told the step. */
 typedef struct
 {
   gpointer        (*ref)        (gpointer        host);
@@ -40,8 +41,8 @@ typedef struct
                                  ParallelStep   *step);
 } ParallelStepHost;
 
-/* What the user set on a step, or what a runner has for the steps that set nothing. Times in seconds; negative: not
- * set. */
+/* What the user set on a step, or what a runner has for the steps that set nothing. Times in
+ * seconds; negative: not set. */
 typedef struct
 {
   double timeout;
@@ -142,10 +143,11 @@ void            parallel_step_settle             (ParallelStep            *self,
                                                   ParallelStepState        state,
                                                   GError                  *error);
 
-/* The life of an attempt, told by the task. The first to end it is the one that counts: an abandoned function
- * that returns late is not heard. */
+/* The life of an attempt, told by the task. The first to end it is the one that counts: an
+ * abandoned function that returns late is not heard. */
 void            parallel_step_report_started     (ParallelStep            *self);
-/* Takes @error, NULL for success. Who has no reference of its own does not touch the step afterwards. */
+/* Takes @error, NULL for success. Who has no reference of its own does not touch the step
+ * afterwards. */
 void            parallel_step_end                (ParallelStep            *self,
                                                   GError                  *error);
 /* Ends the attempt although its code has not returned. */
@@ -167,11 +169,13 @@ void            parallel_step_wrote              (ParallelStep            *self,
                                                   ParallelOutputStream     stream);
 GCancellable   *parallel_step_dup_cancellable    (ParallelStep            *self);
 
-/* Stopping. Returns FALSE when no attempt runs or it is being stopped already. Takes @reason in any case. */
+/* Stopping. Returns FALSE when no attempt runs or it is being stopped already. Takes @reason in
+ * any case. */
 gboolean        parallel_step_take_stop_reason   (ParallelStep            *self,
                                                   GError                  *reason);
 GError         *parallel_step_dup_stop_reason    (ParallelStep            *self);
-/* Whether the running attempt has a stop reason: the one before, which ended in time, may have had it. */
+/* Whether the running attempt has a stop reason: the one before, which ended in time, may have
+ * had it. */
 gboolean        parallel_step_is_being_stopped   (ParallelStep            *self);
 gint64          parallel_step_get_activity       (ParallelStep            *self);
 /* The kill grace of the running attempt, in seconds. */
@@ -188,8 +192,8 @@ void            parallel_step_notify_changes     (ParallelStep            *self)
 gboolean        parallel_step_mark_changed       (ParallelStep            *self,
                                                   ParallelStepChanges      change);
 
-/* Whether the step may be freed in any thread: nobody outside of the library watches it, and no value in it brings code
- * of the user's with it. */
+/* Whether the step may be freed in any thread: nobody outside of the library watches it, and no
+ * value in it brings code of the user's with it. */
 gboolean        parallel_step_can_drop_anywhere  (ParallelStep            *self);
 
 void            parallel_step_clear_host         (ParallelStep            *self);

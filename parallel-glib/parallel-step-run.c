@@ -8,8 +8,8 @@
 #include "parallel-run-error.h"
 #include "parallel-value.h"
 
-/* The life of a step in a run: what its run and its task tell it. What the user sees of a step is in
- * parallel-step.c. */
+/* The life of a step in a run: what its run and its task tell it. What the user sees of a step
+ * is in parallel-step.c. */
 
 ParallelStep *
 parallel_step_new_for_run (ParallelTask *task,
@@ -91,7 +91,8 @@ parallel_step_get_limits (ParallelStep             *self,
   return limits;
 }
 
-/* The host with a reference, so that it can be called after the lock is gone; NULL outside of a run. */
+/* The host with a reference, so that it can be called after the lock is gone; NULL outside of a
+ * run. */
 static gpointer
 dup_host (ParallelStep *self)
 {
@@ -105,7 +106,8 @@ dup_host (ParallelStep *self)
   return host;
 }
 
-/* Not to be called when the step may be gone: its last user is told by the host that it has ended. */
+/* Not to be called when the step may be gone: its last user is told by the host that it has
+ * ended. */
 static void
 drop_host (ParallelStep *self,
            gpointer      host)

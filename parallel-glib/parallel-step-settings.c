@@ -7,7 +7,8 @@
 
 /* What the user sets on a step before it is given to a runner. */
 
-/* Setters are for the time before the step is in a run: from then on other threads read without a lock. */
+/* Setters are for the time before the step is in a run: from then on other threads read without
+ * a lock. */
 static gboolean
 is_in_run (ParallelStep *self)
 {

@@ -13,13 +13,15 @@
  *
  * One execution of a [class@Task] on one input.
  *
- * A step is made by the application and given to [method@BackgroundTaskRunner.put_step] or [func@run_steps], or by a
- * runner for each input that is put. It is used once: what ran cannot be run again, make a new step with the same task.
+ * A step is made by the application and given to [method@BackgroundTaskRunner.put_step] or
+ * [func@run_steps], or by a runner for each input that is put. It is used once: what ran cannot be
+ * run again, make a new step with the same task.
  *
  * ## Threads
  *
- * The setters are for the time before the step is given to a runner. All getters may be called from any thread, also
- * while the step runs. Property notifications come in the main context of the runner.
+ * The setters are for the time before the step is given to a runner. All getters may be called from
+ * any thread, also while the step runs. Property notifications come in the main context of the
+ * runner.
  */
 
 enum
@@ -313,13 +315,17 @@ install_settings (void)
   /**
    * ParallelStep:priority: (getter get_priority) (setter set_priority)
    *
-   * Which steps start first: the lower the number, the earlier, as in GLib. Equal ones start in queue order. Output comes
-   * in queue order whatever the priority.
+   * Which steps start first: the lower the number, the earlier, as in GLib. Equal ones start in
+   * queue order. Output comes in queue order whatever the priority.
    */
   properties[PROP_PRIORITY] =
     g_param_spec_int ("priority", NULL, NULL, G_MININT, G_MAXINT, 0,
                       G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
 
+static void
+install_limits (void)
+{
   /**
    * ParallelStep:timeout: (getter get_timeout) (setter set_timeout)
    *
@@ -332,8 +338,8 @@ install_settings (void)
   /**
    * ParallelStep:silence-timeout: (getter get_silence_timeout) (setter set_silence_timeout)
    *
-   * How long an attempt may go without output, progress, status or heartbeat, in seconds, 0 for no limit, -1 for the
-   * limit of the runner.
+   * How long an attempt may go without output, progress, status or heartbeat, in seconds, 0 for no
+   * limit, -1 for the limit of the runner.
    */
   properties[PROP_SILENCE_TIMEOUT] =
     g_param_spec_double ("silence-timeout", NULL, NULL, -1, G_MAXDOUBLE, -1,
@@ -342,8 +348,8 @@ install_settings (void)
   /**
    * ParallelStep:kill-grace: (getter get_kill_grace) (setter set_kill_grace)
    *
-   * How long a step that is told to stop has to do so, in seconds, before a program is killed and a function abandoned; -1
-   * for that of the runner.
+   * How long a step that is told to stop has to do so, in seconds, before a program is killed and a
+   * function abandoned; -1 for that of the runner.
    */
   properties[PROP_KILL_GRACE] =
     g_param_spec_double ("kill-grace", NULL, NULL, -1, G_MAXDOUBLE, -1,
@@ -370,8 +376,8 @@ install_settings (void)
   /**
    * ParallelStep:output-limit: (getter get_output_limit) (setter set_output_limit)
    *
-   * How many bytes the step may write to each of its streams, 0 for no limit, -1 for the limit of the runner. What
-   * happens beyond is set by [property@BackgroundTaskRunner:output-limit-policy].
+   * How many bytes the step may write to each of its streams, 0 for no limit, -1 for the limit of
+   * the runner. What happens beyond is set by [property@BackgroundTaskRunner:output-limit-policy].
    */
   properties[PROP_OUTPUT_LIMIT] =
     g_param_spec_int64 ("output-limit", NULL, NULL, -1, G_MAXINT64, -1,
@@ -412,8 +418,8 @@ install_outcome (void)
   /**
    * ParallelStep:elapsed: (getter get_elapsed)
    *
-   * How long the last attempt has taken so far or took, in seconds. It is notified when an attempt starts or ends; a
-   * display that counts asks again.
+   * How long the last attempt has taken so far or took, in seconds. It is notified when an attempt
+   * starts or ends; a display that counts asks again.
    */
   properties[PROP_ELAPSED] =
     g_param_spec_double ("elapsed", NULL, NULL, 0, G_MAXDOUBLE, 0,
@@ -427,7 +433,11 @@ install_outcome (void)
   properties[PROP_ERROR] =
     g_param_spec_boxed ("error", NULL, NULL, G_TYPE_ERROR,
                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+}
 
+static void
+install_process (void)
+{
   /**
    * ParallelStep:exit-status: (getter get_exit_status)
    *
@@ -481,7 +491,11 @@ install_outcome (void)
   properties[PROP_MAX_RSS] =
     g_param_spec_int64 ("max-rss", NULL, NULL, -1, G_MAXINT64, -1,
                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+}
 
+static void
+install_reports (void)
+{
   /**
    * ParallelStep:last-line: (getter dup_last_line)
    *
@@ -520,7 +534,10 @@ parallel_step_class_init (ParallelStepClass *klass)
   object_class->set_property = parallel_step_set_property;
 
   install_settings ();
+  install_limits ();
   install_outcome ();
+  install_process ();
+  install_reports ();
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -634,7 +651,8 @@ parallel_step_dup_input_text (ParallelStep *self)
  * parallel_step_dup_name: (get-property name)
  * @self: a step
  *
- * The name that was set, or else the input as text, or else a description of the task, or else "step N".
+ * The name that was set, or else the input as text, or else a description of the task, or else
+ * "step N".
  *
  * May be called from any thread.
  *

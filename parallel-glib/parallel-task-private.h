@@ -11,11 +11,14 @@ G_BEGIN_DECLS
 
 /* Where a task's start() is called, and so where its steps live:
  *
- * THREAD  in a worker thread of the run, which it occupies until it has ended the step. It is stopped by the
+ * THREAD  in a worker thread of the run, which it occupies until it has ended the step. It is
+ * stopped by the
  *         step's cancellable.
- * OWNER   in the owner's main context; it returns at once and ends the step later, in the same context. It is
+ * OWNER   in the owner's main context; it returns at once and ends the step later, in the same
+ * context. It is
  *         stopped by the step's cancellable.
- * ENGINE  in the engine thread; it returns at once. It is stopped by stop(), also in the engine thread, which must
+ * ENGINE  in the engine thread; it returns at once. It is stopped by stop(), also in the engine
+ * thread, which must
  *         end the step within its kill grace plus a bounded time. */
 typedef enum
 {
@@ -24,8 +27,8 @@ typedef enum
   PARALLEL_TASK_PLACE_ENGINE
 } ParallelTaskPlace;
 
-/* What a kind of task does: its class points to one of these. Not virtual functions of the class, which introspection
- * would offer to every language. */
+/* What a kind of task does: its class points to one of these. Not virtual functions of the
+ * class, which introspection would offer to every language. */
 typedef struct
 {
   ParallelTaskPlace   place;

@@ -10,17 +10,18 @@
  *
  * What to do with an input.
  *
- * A task is the recipe, a [class@Step] is one execution of it on one input. The same task can serve any number of
- * steps and runners at the same time.
+ * A task is the recipe, a [class@Step] is one execution of it on one input. The same task can serve
+ * any number of steps and runners at the same time.
  *
- * Tasks are made by [func@FunctionTask.new] (a function in a worker thread), [func@AsyncTask.new] or a subclass of
- * [class@AsyncTask] (an asynchronous operation in the main context), and [func@CommandTask.new] (a program).
+ * Tasks are made by [ctor@FunctionTask.new] (a function in a worker thread), [ctor@AsyncTask.new]
+ * or a subclass of [class@AsyncTask] (an asynchronous operation in the main context), and
+ * [ctor@CommandTask.new] (a program).
  *
  * ## Threads
  *
- * A task is set up before it is given to a step or a runner and not changed afterwards. It may be shared by runners
- * of different threads; its last reference is dropped in the main context of a runner that used it, or by the
- * application.
+ * A task is set up before it is given to a step or a runner and not changed afterwards. It may be
+ * shared by runners of different threads; its last reference is dropped in the main context of a
+ * runner that used it, or by the application.
  */
 
 G_DEFINE_ABSTRACT_TYPE (ParallelTask, parallel_task, G_TYPE_OBJECT)

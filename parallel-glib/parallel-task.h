@@ -21,8 +21,8 @@ G_DECLARE_DERIVABLE_TYPE (ParallelTask, parallel_task, PARALLEL, TASK, GObject)
 /**
  * ParallelTaskClass:
  *
- * The class of [class@Task]. What a kind of task does belongs to the library; derive from [class@AsyncTask] to
- * make a task of your own.
+ * The class of [class@Task]. What a kind of task does belongs to the library; derive from
+ * [class@AsyncTask] to make a task of your own.
  */
 struct _ParallelTaskClass
 {

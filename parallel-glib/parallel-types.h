@@ -26,8 +26,8 @@ G_BEGIN_DECLS
  *
  * Where a [class@Step] is in its life.
  *
- * A step goes from pending to running and from there to one of the last states, and never back, except that
- * a failed attempt that will be repeated makes it pending again.
+ * A step goes from pending to running and from there to one of the last states, and never back,
+ * except that a failed attempt that will be repeated makes it pending again.
  */
 typedef enum
 {
@@ -41,10 +41,11 @@ typedef enum
 
 /**
  * ParallelOutputMode:
- * @PARALLEL_OUTPUT_MODE_ORDERED: in queue order, as if the steps had run one after another; the first
- *   unfinished step is shown live
+ * @PARALLEL_OUTPUT_MODE_ORDERED: in queue order, as if the steps had run one after another; the
+ *   first unfinished step is shown live
  * @PARALLEL_OUTPUT_MODE_FINISHED: each step's output as a whole, when the step finishes
- * @PARALLEL_OUTPUT_MODE_TAGGED: live, line by line, each line with the step's name and a tabulator in front
+ * @PARALLEL_OUTPUT_MODE_TAGGED: live, line by line, each line with the step's name and a tabulator
+ *   in front
  * @PARALLEL_OUTPUT_MODE_NONE: not at all; it can still be read from the steps
  *
  * How a [class@BackgroundTaskRunner] prints what its steps write.
@@ -72,8 +73,8 @@ typedef enum
 
 /**
  * ParallelOutputLimitPolicy:
- * @PARALLEL_OUTPUT_LIMIT_KEEP_ENDS: keep the first and the last half of the limit, with a line between them
- *   that says how much was left out
+ * @PARALLEL_OUTPUT_LIMIT_KEEP_ENDS: keep the first and the last half of the limit, with a line
+ *   between them that says how much was left out
  * @PARALLEL_OUTPUT_LIMIT_STOP: stop the step, which fails with %PARALLEL_RUN_ERROR_OUTPUT_LIMIT
  *
  * What happens to a step that writes more than its output limit.
@@ -99,12 +100,13 @@ typedef enum
 
 /**
  * ParallelKeepSteps:
- * @PARALLEL_KEEP_STEPS_NONE: let go of every finished step at once; of failures, the aggregated error has the
- *   number and the first lines
+ * @PARALLEL_KEEP_STEPS_NONE: let go of every finished step at once; of failures, the aggregated
+ *   error has the number and the first lines
  * @PARALLEL_KEEP_STEPS_FAILED: keep the failed ones, for [method@BackgroundTaskRunner.dup_failures]
  * @PARALLEL_KEEP_STEPS_UNTIL_TAKEN: keep the failed ones, and each other one until
  *   [method@BackgroundTaskRunner.next] has returned it
- * @PARALLEL_KEEP_STEPS_ALL: keep all, for [method@BackgroundTaskRunner.dup_steps] and for a list view
+ * @PARALLEL_KEEP_STEPS_ALL: keep all, for [method@BackgroundTaskRunner.dup_steps] and for a list
+ *   view
  *
  * Which finished steps a [class@BackgroundTaskRunner] keeps alive.
  */

@@ -9,8 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* A value as text that a person can read: strings as they are, made valid UTF-8, all else by g_strdup_value_contents
- * in a bounded length. */
+/* A value as text that a person can read: strings as they are, made valid UTF-8, all else by
+ * g_strdup_value_contents in a bounded length. */
 char     *parallel_value_dup_text (const GValue *value);
 
 /* Whether there is no value: NULL, or the null of a language that has made a GValue of it. */

@@ -5,8 +5,9 @@
 
 #include "parallel-run.h"
 
-/* The threads of a run that call functions. They pull their items themselves, so that between two short functions
- * there is one lock and no other thread. They are the run's own: GTask's pool is small and shared with all of GIO. */
+/* The threads of a run that call functions. They pull their items themselves, so that between
+ * two short functions there is one lock and no other thread. They are the run's own: GTask's
+ * pool is small and shared with all of GIO. */
 
 struct _ParallelWorkerThread
 {
