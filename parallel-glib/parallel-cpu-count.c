@@ -5,7 +5,6 @@
 
 #include "parallel-cpu-count.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,7 +105,7 @@ parallel_cpu_count (void)
   else if (unified != NULL)
     quota = get_smallest_quota ("/sys/fs/cgroup", unified, TRUE);
   if (quota > 0)
-    count = MIN (count, (guint) ceil (quota));
+    count = MIN (count, (guint) quota + (quota > (guint) quota ? 1 : 0));
 
   return MAX (count, 1);
 }

@@ -392,11 +392,29 @@ count_locked (ParallelRun       *run,
 
 typedef struct
 {
-  gboolean listened;
   gboolean kept;
   gboolean taken;     /* next() will want it */
   gboolean halts;
 } Settled;
+
+/* Posted before anything else can start in the slot, so that events come in the order of things. The
+ * mailbox is open under the lock, since the owner is there. */
+static void
+tell_finished_locked (ParallelRun  *run,
+                      ParallelItem *item,
+                      gboolean      removed)
+{
+  ParallelStep *step = item->step;
+
+  if (run->owner == NULL ||
+      !(g_atomic_int_get (&step->watched) || run->model_active ||
+        parallel_run_listens_locked (run, PARALLEL_LISTENS_FINISHED)))
+    return;
+
+  g_atomic_int_set (&step->watched, TRUE);
+  parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE);
+  parallel_run_post (run, PARALLEL_EVENT_STEP_FINISHED, item, step, removed);
+}
 
 /* Takes the item out of what runs. Without a listener, a keeper or a taker the run lets go of
  * it. */
@@ -408,7 +426,6 @@ settle_locked (ParallelRun       *run,
                ParallelActions   *actions)
 {
   Settled settled = { FALSE };
-  ParallelStep *step = item->step;
 
   parallel_item_list_remove (&run->running, item);
   item->running = FALSE;
@@ -423,9 +440,7 @@ settle_locked (ParallelRun       *run,
       parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
     }
   settled.taken = run->taking || run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN;
-  settled.listened = run->owner != NULL &&
-                     (g_atomic_int_get (&step->watched) || run->model_active ||
-                      parallel_run_listens_locked (run, PARALLEL_LISTENS_FINISHED));
+  tell_finished_locked (run, item, !settled.kept);
   settled.halts = state == PARALLEL_STEP_STATE_FAILED && run->config.halt_on_error &&
                   run->halt == PARALLEL_RUN_GOES_ON;
   if (settled.halts)
@@ -504,12 +519,6 @@ settle (ParallelRun  *run,
   g_mutex_unlock (&run->mutex);
 
   parallel_run_act (run, &actions);
-  if (settled.listened)
-    {
-      g_atomic_int_set (&step->watched, TRUE);
-      parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE);
-      parallel_run_post (run, PARALLEL_EVENT_STEP_FINISHED, item, step, !settled.kept);
-    }
   if (settled.taken)
     offer (run, item);
   else

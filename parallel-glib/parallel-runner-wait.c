@@ -536,8 +536,13 @@ parallel_background_task_runner_next (ParallelBackgroundTaskRunner  *self,
   g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-  g_return_val_if_fail (acquire_owner (self->run), NULL);
 
+  if (!acquire_owner (self->run))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                           "next() is for the thread of the main context that the runner belongs to");
+      return NULL;
+    }
   if (!g_cancellable_set_error_if_cancelled (cancellable, error) &&
       (take_step (self, &step) || check_nothing_in_flight (self, error)))
     {

@@ -370,6 +370,18 @@ test_set_too_late (void)
   g_assert_finalize_object (runner);
 }
 
+static void
+test_output_after_runner (void)
+{
+  ParallelBackgroundTaskRunner *runner = test_silent_runner ();
+  g_autoptr (ParallelStep) step = test_put_shell (runner, "printf kept");
+
+  g_test_summary ("The output can be read when the runner is gone");
+  test_close_and_wait (runner);
+  g_assert_finalize_object (runner);
+  test_assert_output (step, PARALLEL_OUTPUT_STREAM_STDOUT, "kept");
+}
+
 /* Limits, signals, the keep-alive line */
 
 static void
@@ -537,6 +549,7 @@ main (int    argc,
   test_add ("/output-order/mode/none", test_no_mode);
   test_add ("/output-order/hold", test_hold);
   test_add ("/output-order/set-too-late", test_set_too_late);
+  test_add ("/output-order/after-runner", test_output_after_runner);
   test_add ("/output-order/limit", test_limit);
   test_add ("/output-order/signal", test_output_signal);
   test_add ("/output-order/keep-alive", test_keep_alive);

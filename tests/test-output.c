@@ -407,17 +407,16 @@ check_keep_ends (ParallelSpool *spool,
 static void
 test_keep_ends (void)
 {
-  const gsize limits[] = { 1, 2, 3, 7, 100, 4096, 8191, 8192, 8193, 65536, 150001, 1000000 };
+  const gsize limits[] = { 1, 2, 3, 100, 8191, 8192, 150001, 500000 };
   g_autoptr (ParallelSpool) spool = parallel_spool_new ();
-  g_autofree guint8 *data = make_bytes (0, 4 * 1024 * 1024);
+  g_autofree guint8 *data = make_bytes (0, 2 * 1024 * 1024);
 
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
     {
       gsize limit = limits[i];
-      const gsize lengths[] = { limit / 2, limit / 2 + 1, limit - 1, limit, limit + 1, limit + 2,
-                                limit * 2, limit * 3 + 1, limit + 65535, limit + 65536,
-                                limit + 65537, limit + 300000 };
-      const gsize pieces[] = { 1, 7, 4093, 65536, 200000, 4 * 1024 * 1024 };
+      const gsize lengths[] = { limit / 2, limit / 2 + 1, limit, limit + 1, limit * 2,
+                                limit * 3 + 1, limit + 65537, limit + 200000 };
+      const gsize pieces[] = { 1, 7, 4093, 65536, 2 * 1024 * 1024 };
 
       for (guint j = 0; j < G_N_ELEMENTS (lengths); j++)
         for (guint k = 0; k < G_N_ELEMENTS (pieces); k++)
@@ -785,23 +784,22 @@ lines_thread (gpointer data)
 static void
 check_lines (const char *text)
 {
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-  guint n = g_strv_length (lines);
-  guint expected = 0;
+  const char *line = strchr (text, '\n');
+  guint expected = N_LINES;      /* not known yet */
 
   /* Without the first line and the last one, which may be cut. */
-  for (guint i = 1; i + 1 < n; i++)
+  for (const char *end; line != NULL && (end = strchr (line + 1, '\n')) != NULL; line = end)
     {
-      const char *end = NULL;
-      guint number = 0;
+      char *number_end = NULL;
+      guint number;
 
-      g_assert_true (g_str_has_prefix (lines[i], "line "));
-      number = g_ascii_strtoull (lines[i] + 5, (char **) &end, 10);
-      g_assert_cmpint (*end, ==, '\0');
+      g_assert_cmpint (strncmp (line, "\nline ", 6), ==, 0);
+      number = g_ascii_strtoull (line + 6, &number_end, 10);
+      g_assert_true (number_end == end);
 
-      if (i > 1)
-        g_assert_cmpuint (number, ==, expected % N_LINES);
-      expected = number + 1;
+      if (expected != N_LINES)
+        g_assert_cmpuint (number, ==, expected);
+      expected = (number + 1) % N_LINES;
     }
 }
 

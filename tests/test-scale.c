@@ -185,24 +185,25 @@ check_pattern_thread (gpointer data)
 {
   Reader *reader = data;
   g_autofree char *buffer = g_malloc (1 << 20);
-  g_autofree char *patterns[2] = { g_malloc ((1 << 20) + 16), g_malloc ((1 << 20) + 16) };
+  g_autofree char *first_pattern = g_malloc ((1 << 20) + 16);
+  g_autofree char *second_pattern = g_malloc ((1 << 20) + 16);
   gint64 half = scaled (GIB) & ~(gint64) 0xfffff;
   gssize n;
 
   for (guint i = 0; i < (1 << 20) + 16; i++)
     {
-      patterns[0][i] = "0123456789abcde\n"[i % 16];
-      patterns[1][i] = "fedcba987654321\n"[i % 16];
+      first_pattern[i] = "0123456789abcde\n"[i % 16];
+      second_pattern[i] = "fedcba987654321\n"[i % 16];
     }
   while ((n = read (reader->fd, buffer, 1 << 20)) > 0)
     {
       gssize first = reader->n_bytes < half ? (gssize) MIN (half - reader->n_bytes, n) : 0;
       guint at = (guint) (reader->n_bytes % 16);
 
-      if (first > 0 && memcmp (buffer, patterns[0] + at, (gsize) first) != 0)
+      if (first > 0 && memcmp (buffer, first_pattern + at, (gsize) first) != 0)
         g_error ("wrong bytes after %" G_GINT64_FORMAT, reader->n_bytes);
       at = (guint) ((reader->n_bytes + first) % 16);
-      if (first < n && memcmp (buffer + first, patterns[1] + at, (gsize) (n - first)) != 0)
+      if (first < n && memcmp (buffer + first, second_pattern + at, (gsize) (n - first)) != 0)
         g_error ("wrong bytes after %" G_GINT64_FORMAT, reader->n_bytes);
       reader->n_bytes += n;
     }

@@ -440,18 +440,6 @@ test_output_while_running (void)
 }
 
 static void
-test_output_after_runner (void)
-{
-  ParallelBackgroundTaskRunner *runner = test_silent_runner ();
-  g_autoptr (ParallelStep) step = test_put_shell (runner, "printf kept");
-
-  g_test_summary ("The output can be read when the runner is gone");
-  test_close_and_wait (runner);
-  g_assert_finalize_object (runner);
-  test_assert_output (step, PARALLEL_OUTPUT_STREAM_STDOUT, "kept");
-}
-
-static void
 test_last_line (void)
 {
   g_autofree char *fifo = test_fifo ("fifo");
@@ -594,7 +582,6 @@ main (int    argc,
   test_add ("/step/state-notifies", test_state_notifies);
   test_add ("/step/output/read-back", test_output_read_back);
   test_add ("/step/output/while-running", test_output_while_running);
-  test_add ("/step/output/after-runner", test_output_after_runner);
   test_add ("/step/output/last-line", test_last_line);
   test_add ("/step/output/valid-text", test_tail_is_valid_text);
   test_add ("/step/cancel/running", test_cancel_running);
