@@ -347,9 +347,9 @@ parallel_step_write (ParallelStep          *self,
 }
 
 /**
- * parallel_step_print:
+ * parallel_step_write_text:
  * @self: a running step
- * @text: what to print; a newline is not added
+ * @text: what to write; a newline is not added
  * @error: return location for an error
  *
  * Writes text to the step's standard output, as [method@Step.write] does. May be called from any
@@ -358,9 +358,9 @@ parallel_step_write (ParallelStep          *self,
  * Returns: %TRUE, or %FALSE with the errors of [method@Step.write]
  */
 gboolean
-parallel_step_print (ParallelStep  *self,
-                     const char    *text,
-                     GError       **error)
+parallel_step_write_text (ParallelStep  *self,
+                          const char    *text,
+                          GError       **error)
 {
   g_return_val_if_fail (PARALLEL_IS_STEP (self), FALSE);
   g_return_val_if_fail (text != NULL, FALSE);

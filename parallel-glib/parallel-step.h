@@ -141,7 +141,7 @@ gboolean          parallel_step_write               (ParallelStep        *self,
                                                      GError             **error);
 
 PARALLEL_AVAILABLE_IN_ALL
-gboolean          parallel_step_print               (ParallelStep        *self,
+gboolean          parallel_step_write_text          (ParallelStep        *self,
                                                      const char          *text,
                                                      GError             **error);
 

@@ -285,7 +285,7 @@ test_timeout (void)
 static gboolean
 complete_cb (gpointer step)
 {
-  parallel_step_print (step, "done\n", NULL);
+  parallel_step_write_text (step, "done\n", NULL);
   test_set_int (step, 5);
   parallel_step_complete (step);
   return G_SOURCE_REMOVE;

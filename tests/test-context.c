@@ -87,7 +87,7 @@ print_dot (ParallelStep  *step,
            gpointer       user_data,
            GError       **error)
 {
-  return parallel_step_print (step, ".", error);
+  return parallel_step_write_text (step, ".", error);
 }
 
 static ParallelBackgroundTaskRunner *

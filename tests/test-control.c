@@ -200,7 +200,7 @@ print_name (ParallelStep  *step,
 {
   g_autofree char *name = parallel_step_dup_name (step);
 
-  return parallel_step_print (step, name, error);
+  return parallel_step_write_text (step, name, error);
 }
 
 static void

@@ -30,7 +30,7 @@ double_or_fail (ParallelStep  *step,
   int input = test_get_int (step);
   g_autofree char *text = g_strdup_printf ("output of %d\n", input);
 
-  if (!parallel_step_print (step, text, error))
+  if (!parallel_step_write_text (step, text, error))
     return FALSE;
   if (input == 2 || input == 5 || input == 8)
     {

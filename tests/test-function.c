@@ -280,7 +280,7 @@ ignore_cancellable (ParallelStep  *step,
 {
   test_gate_enter (gate);
   test_set_int (step, 1);
-  parallel_step_print (step, "too late\n", NULL);
+  parallel_step_write_text (step, "too late\n", NULL);
   return TRUE;
 }
 
@@ -326,7 +326,7 @@ write_all (ParallelStep  *step,
 {
   g_autoptr (GBytes) bytes = g_bytes_new_static ("e\0e", 3);
 
-  return parallel_step_print (step, "text ", error)
+  return parallel_step_write_text (step, "text ", error)
          && parallel_step_write (step, PARALLEL_OUTPUT_STREAM_STDOUT, bytes, error)
          && parallel_step_write (step, PARALLEL_OUTPUT_STREAM_STDERR, bytes, error);
 }
@@ -354,7 +354,7 @@ test_write_unrun (void)
   g_autoptr (GError) error = NULL;
 
   g_test_summary ("A step that does not run takes no output");
-  g_assert_false (parallel_step_print (step, "text", &error));
+  g_assert_false (parallel_step_write_text (step, "text", &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
   test_assert_output (step, PARALLEL_OUTPUT_STREAM_STDOUT, "");
   g_assert_finalize_object (step);

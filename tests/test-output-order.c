@@ -131,7 +131,7 @@ print_input (ParallelStep  *step,
     {
       g_autofree char *text = g_strdup_printf ("%d.%u\n", test_get_int (step), i);
 
-      if (!parallel_step_print (step, text, error))
+      if (!parallel_step_write_text (step, text, error))
         return FALSE;
       if (g_rand_int_range (random, 0, 10) == 0)
         g_thread_yield ();

@@ -315,7 +315,7 @@ print_line (ParallelStep  *step,
 {
   g_autofree char *line = g_strdup_printf ("line of %d\n", test_get_int (step));
 
-  return parallel_step_print (step, line, error);
+  return parallel_step_write_text (step, line, error);
 }
 
 static void
