@@ -543,6 +543,7 @@ parallel_background_task_runner_set_onexit (ParallelBackgroundTaskRunner *self,
                                             gpointer                      user_data,
                                             GDestroyNotify                notify)
 {
+  g_autoptr (ParallelTask) previous = NULL;
   ParallelTask *task;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
@@ -551,10 +552,9 @@ parallel_background_task_runner_set_onexit (ParallelBackgroundTaskRunner *self,
 
   task = parallel_function_task_new (onexit, user_data, notify);
   g_mutex_lock (&self->run->mutex);
-  ParallelTask *previous = g_steal_pointer (&self->run->onexit_task);
+  previous = g_steal_pointer (&self->run->onexit_task);
   self->run->onexit_task = task;
   g_mutex_unlock (&self->run->mutex);
-  g_clear_object (&previous);
 }
 
 /**

@@ -43,6 +43,8 @@ parallel_run_dup_step (ParallelRun  *run,
       if (item->onexit)
         spare->name = g_strdup ("onexit");
       parallel_step_attach (spare, &parallel_run_step_host, run, item);
+      if (item->skipped)
+        parallel_step_settle (spare, PARALLEL_STEP_STATE_SKIPPED, NULL);
       item->step = g_steal_pointer (&spare);
     }
   step = g_object_ref (item->step);
@@ -146,6 +148,7 @@ skip_if_halted (ParallelRun  *run,
       parallel_item_list_remove (&run->running, item);
       item->running = FALSE;
       item->worker = NULL;
+      item->skipped = TRUE;
       if (item->step != NULL)
         parallel_step_settle (item->step, PARALLEL_STEP_STATE_SKIPPED, NULL);
       parallel_item_list_push_tail (&run->skipped, item);

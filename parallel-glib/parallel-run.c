@@ -452,6 +452,7 @@ skip_pending_locked (ParallelRun *run)
       if (item->step != NULL)
         parallel_step_settle (item->step, PARALLEL_STEP_STATE_SKIPPED, NULL);
       g_array_append_val (indexes, item->index);
+      item->skipped = TRUE;
       parallel_item_list_push_tail (&run->skipped, item);
     }
   while ((item = parallel_item_list_pop (&run->delayed)) != NULL)

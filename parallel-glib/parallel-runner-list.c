@@ -66,23 +66,15 @@ dup_items_locked (ParallelRun *run)
   return items;
 }
 
-/* The steps of @items, which are consumed. A skipped item learns of its state when it becomes a
- * step. */
+/* The steps of @items, which are consumed. */
 static GPtrArray *
 take_steps (ParallelRun *run,
-            GPtrArray   *items,
-            gboolean     skipped)
+            GPtrArray   *items)
 {
   GPtrArray *steps = g_ptr_array_new_full (items->len, g_object_unref);
 
   for (guint i = 0; i < items->len; i++)
-    {
-      ParallelStep *step = parallel_run_dup_step (run, g_ptr_array_index (items, i));
-
-      if (skipped && parallel_step_get_state (step) == PARALLEL_STEP_STATE_PENDING)
-        parallel_step_settle (step, PARALLEL_STEP_STATE_SKIPPED, NULL);
-      g_ptr_array_add (steps, step);
-    }
+    g_ptr_array_add (steps, parallel_run_dup_step (run, g_ptr_array_index (items, i)));
   g_ptr_array_unref (items);
 
   return steps;
@@ -115,7 +107,7 @@ parallel_background_task_runner_dup_failures (ParallelBackgroundTaskRunner *self
   g_mutex_unlock (&run->mutex);
   g_ptr_array_sort (items, compare_item_pointers);
 
-  return take_steps (run, items, FALSE);
+  return take_steps (run, items);
 }
 
 /**
@@ -142,7 +134,7 @@ parallel_background_task_runner_dup_skipped (ParallelBackgroundTaskRunner *self)
   g_mutex_unlock (&run->mutex);
   g_ptr_array_sort (items, compare_item_pointers);
 
-  return take_steps (run, items, TRUE);
+  return take_steps (run, items);
 }
 
 /**
@@ -168,7 +160,7 @@ parallel_background_task_runner_dup_steps (ParallelBackgroundTaskRunner *self)
   items = dup_items_locked (run);
   g_mutex_unlock (&run->mutex);
 
-  return take_steps (run, items, FALSE);
+  return take_steps (run, items);
 }
 
 /* ---- the model ---- */
