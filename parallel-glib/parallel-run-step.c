@@ -376,6 +376,12 @@ is_kept_locked (ParallelRun       *run,
     }
 }
 
+static gboolean
+wants_to_take_locked (ParallelRun *run)
+{
+  return run->taking || run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN;
+}
+
 static void
 count_locked (ParallelRun       *run,
               ParallelItem      *item,
@@ -419,6 +425,22 @@ tell_finished_locked (ParallelRun  *run,
   parallel_run_post (run, PARALLEL_EVENT_STEP_FINISHED, item, step, removed);
 }
 
+gboolean
+parallel_run_settle_delayed_locked (ParallelRun  *run,
+                                    ParallelItem *item)
+{
+  parallel_step_settle (item->step, PARALLEL_STEP_STATE_HALTED, parallel_run_halted_error ());
+  run->n_halted++;
+  item->kept = is_kept_locked (run, PARALLEL_STEP_STATE_HALTED);
+  if (item->kept)
+    parallel_item_list_push_tail (&run->kept, item);
+  tell_finished_locked (run, item, !item->kept);
+  if (run->owner != NULL && wants_to_take_locked (run))
+    g_queue_push_tail (&run->ready, parallel_item_ref (item));
+
+  return item->kept;
+}
+
 /* Takes the item out of what runs. Without a listener, a keeper or a taker the run lets go of
  * it. */
 static Settled
@@ -442,7 +464,7 @@ settle_locked (ParallelRun       *run,
       item->kept = TRUE;
       parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
     }
-  settled.taken = run->taking || run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN;
+  settled.taken = wants_to_take_locked (run);
   tell_finished_locked (run, item, !settled.kept);
   settled.halts = state == PARALLEL_STEP_STATE_FAILED && run->config.halt_on_error &&
                   run->halt == PARALLEL_RUN_GOES_ON;

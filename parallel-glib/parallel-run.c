@@ -34,6 +34,7 @@ parallel_run_new (const ParallelRunOwner *owner_class,
   pthread_sigmask (SIG_SETMASK, NULL, &run->signal_mask);
   g_queue_init (&run->ready);
   g_queue_init (&run->added);
+  g_queue_init (&run->delays);
   run->failure_lines = g_ptr_array_new_with_free_func ((GDestroyNotify) parallel_failure_line_free);
 
   return run;
@@ -433,8 +434,8 @@ parallel_run_set_config (ParallelRun             *run,
 
 /* ---- halting ---- */
 
-static GError *
-halted_error (void)
+GError *
+parallel_run_halted_error (void)
 {
   return g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
                               "The step was stopped because the run was halted");
@@ -442,7 +443,8 @@ halted_error (void)
 
 /* Everything that waits will never run. Returns the indexes whose turns will never come. */
 static GArray *
-skip_pending_locked (ParallelRun *run)
+skip_pending_locked (ParallelRun *run,
+                     GPtrArray   *dropped)
 {
   GArray *indexes = g_array_new (FALSE, FALSE, sizeof (gint64));
   ParallelItem *item;
@@ -457,11 +459,9 @@ skip_pending_locked (ParallelRun *run)
     }
   while ((item = parallel_item_list_pop (&run->delayed)) != NULL)
     {
-      parallel_step_settle (item->step, PARALLEL_STEP_STATE_HALTED, halted_error ());
-      run->n_halted++;
       g_array_append_val (indexes, item->index);
-      item->kept = TRUE;
-      parallel_item_list_push_tail (&run->kept, item);
+      if (!parallel_run_settle_delayed_locked (run, item))
+        g_ptr_array_add (dropped, item);
     }
   return indexes;
 }
@@ -502,7 +502,7 @@ stop_items (ParallelRun *run,
       ParallelItem *item = g_ptr_array_index (items, i);
       ParallelStep *step = parallel_run_dup_step (run, item);
 
-      parallel_run_stop_step (run, step, halted_error ());
+      parallel_run_stop_step (run, step, parallel_run_halted_error ());
       parallel_run_drop_step (run, step);
       parallel_run_drop_item (run, item);
     }
@@ -516,7 +516,9 @@ halt (ParallelRun     *run,
   ParallelActions actions = { NULL };
   g_autoptr (GPtrArray) running = NULL;
   g_autoptr (GArray) skipped = NULL;
+  g_autoptr (GPtrArray) dropped = g_ptr_array_new ();
   gboolean has_printed;
+  gboolean had_delays;
 
   g_mutex_lock (&run->mutex);
   if (run->halt >= mode || run->over)
@@ -528,7 +530,8 @@ halt (ParallelRun     *run,
   run->halt = mode;
   if (run->end_error == NULL)
     run->end_error = g_steal_pointer (&error);
-  skipped = skip_pending_locked (run);
+  had_delays = run->delayed.length > 0;
+  skipped = skip_pending_locked (run, dropped);
   if (mode == PARALLEL_RUN_HALTED_NOW)
     running = dup_running_locked (run);
   has_printed = run->begun;
@@ -537,6 +540,10 @@ halt (ParallelRun     *run,
   g_clear_error (&error);
   for (guint i = 0; i < skipped->len; i++)
     parallel_sequencer_done (run->sequencer, g_array_index (skipped, gint64, i));
+  for (guint i = 0; i < dropped->len; i++)
+    parallel_run_drop_item (run, g_ptr_array_index (dropped, i));
+  if (had_delays)
+    parallel_run_end_delays (run);
   if (running != NULL)
     stop_items (run, running);
   parallel_sequencer_set_hold (run->sequencer, FALSE);

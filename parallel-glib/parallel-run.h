@@ -101,6 +101,9 @@ struct _ParallelRun
   ParallelSequencer      *sequencer;
   sigset_t                signal_mask;      /* of the creator, for the worker threads */
 
+  /* Engine thread only. */
+  GQueue                  delays;           /* in parallel-run-stop.c */
+
   /* Owner's context only. */
   guint                   n_waits;          /* synchronous waits, one inside of the other */
 
@@ -199,6 +202,7 @@ typedef struct
 
 void          parallel_run_dispatch_locked   (ParallelRun      *run,
                                               ParallelActions  *actions);
+GError       *parallel_run_halted_error      (void);
 void          parallel_run_check_over_locked (ParallelRun      *run,
                                               ParallelActions  *actions);
 void          parallel_run_poke_locked       (ParallelRun      *run,
@@ -231,6 +235,10 @@ void          parallel_run_fail_item      (ParallelRun      *run,
 /* Drops a reference in the owner's context, or here where nobody can see the difference. */
 void          parallel_run_drop_step      (ParallelRun      *run,
                                            ParallelStep     *step);
+/* Settles an item that waits for another attempt of a halted run. Returns whether it is kept; if not, the
+ * caller has to drop it. */
+gboolean      parallel_run_settle_delayed_locked (ParallelRun  *run,
+                                                  ParallelItem *item);
 /* Gives up a reference to an item, and to its step in the same way. */
 void          parallel_run_drop_item      (ParallelRun      *run,
                                            ParallelItem     *item);
@@ -251,6 +259,8 @@ void          parallel_run_unwatch        (ParallelStep     *step);
 void          parallel_run_delay          (ParallelRun      *run,
                                            ParallelItem     *item,
                                            double            seconds);
+/* The run was halted: nothing is to wait for another attempt any more. */
+void          parallel_run_end_delays     (ParallelRun      *run);
 
 /* parallel-run-events.c: to the owner. */
 void          parallel_run_post           (ParallelRun      *run,

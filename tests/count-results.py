@@ -18,7 +18,7 @@ TAP_LINE = re.compile(r'(not )?ok\b(.*)')
 TAP_DIRECTIVE = re.compile(r'(?<!\\)#\s*(SKIP|TODO)', re.IGNORECASE)
 TAP_START = re.compile(r'(TAP version \d+|1\.\.\d+)', re.MULTILINE)
 # What a test program says of tests that are not the failing ones.
-UNINTERESTING = re.compile(r'ok\b|1\.\.\d|# (Start of|End of|random seed|\S+ summary:)|\(test program exited|$')
+UNINTERESTING = re.compile(r'ok\b|1\.\.\d|# (Start of|End of|random seed|\S+ summary:|GLib-DEBUG)|--\d+-- |\(test program exited|$')
 LINES_SHOWN = 40
 
 

@@ -212,7 +212,8 @@ test_cancelled_half_way (void)
   g_autoptr (GError) error = NULL;
   guint n_started;
 
-  g_test_summary ("Cancelled half way, 100 timers end with G_IO_ERROR_CANCELLED, and nothing leaks");
+  g_test_summary ("Cancelled half way, 100 timers end with G_IO_ERROR_CANCELLED, and nothing "
+                  "leaks");
   parallel_background_task_runner_set_cancellable (runner, cancellable);
   for (int i = 0; i < 100; i++)
     test_put_int (runner, i);
@@ -471,7 +472,8 @@ test_sync_timers (void)
   TestTimerTask *task = timer_task_new (1);
   ParallelBackgroundTaskRunner *runner = timer_runner (task, 20);
 
-  g_test_summary ("A wait in the owner's thread gives operations a thread-default context that runs");
+  g_test_summary ("A wait in the owner's thread gives operations a thread-default context that "
+                  "runs");
   test_close_and_wait (runner);
   g_assert_cmpuint (task->n_ended, ==, 20);
   g_assert_cmpuint (task->n_most, ==, 4);

@@ -109,7 +109,8 @@ test_not_executable (void)
   const char * const argv[] = { path, NULL };
   const char * const folder_argv[] = { folder, NULL };
 
-  g_test_summary ("A file that is not executable is G_SPAWN_ERROR_ACCES, a folder G_SPAWN_ERROR_ISDIR");
+  g_test_summary ("A file that is not executable is G_SPAWN_ERROR_ACCES, a folder "
+                  "G_SPAWN_ERROR_ISDIR");
   test_write_file (path, "no program\n");
   g_assert_no_errno (g_chmod (path, 0600));
   g_assert_no_errno (g_mkdir (folder, 0700));

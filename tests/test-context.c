@@ -152,7 +152,8 @@ test_sync_in_callback (void)
   guint timeout = g_timeout_add_full (G_PRIORITY_HIGH, 0, foreign_cb, &call.n_foreign, NULL);
   guint idle = g_idle_add_full (G_PRIORITY_HIGH, foreign_cb, &call.n_foreign, NULL);
 
-  g_test_summary ("A synchronous call inside a main loop's callback dispatches nobody else's sources");
+  g_test_summary ("A synchronous call inside a main loop's callback dispatches nobody else's "
+                  "sources");
   g_idle_add_full (G_PRIORITY_HIGH, sync_call_cb, &call, NULL);
   g_main_loop_run (call.loop);
   g_source_remove (timeout);
@@ -168,7 +169,8 @@ test_order_of_signals (void)
   g_autoptr (ParallelStep) bad = NULL;
   Log log;
 
-  g_test_summary ("A step's signals come in order, in the thread that waits, and the run's end last");
+  g_test_summary ("A step's signals come in order, in the thread that waits, and the run's end "
+                  "last");
   parallel_background_task_runner_set_max_parallel (runner, 1);
   parallel_background_task_runner_set_output_mode (runner, PARALLEL_OUTPUT_MODE_NONE);
   log_connect (&log, runner);
@@ -186,7 +188,8 @@ test_finished_once (void)
   ParallelBackgroundTaskRunner *runner = test_silent_runner ();
   Log log;
 
-  g_test_summary ("The end is signalled once, also when several wait and the run is halted afterwards");
+  g_test_summary ("The end is signalled once, also when several wait and the run is halted "
+                  "afterwards");
   log_connect (&log, runner);
   test_close_and_wait (runner);
   test_close_and_wait (runner);
@@ -281,7 +284,8 @@ test_plain_threads (void)
 {
   GThread *threads[4];
 
-  g_test_summary ("Threads without a context of their own can run steps while nobody iterates the default one");
+  g_test_summary ("Threads without a context of their own can run steps while nobody iterates the "
+                  "default one");
   for (guint i = 0; i < 4; i++)
     threads[i] = g_thread_new ("plain", run_steps_thread, NULL);
   for (guint i = 0; i < 4; i++)

@@ -479,7 +479,8 @@ test_many_waits (void)
   g_autoptr (GAsyncResult) second = NULL;
   TestGate gate;
 
-  g_test_summary ("Several waits at a time, from several threads, all see the end, and so do later ones");
+  g_test_summary ("Several waits at a time, from several threads, all see the end, and so do later "
+                  "ones");
   test_gate_init (&gate);
   g_object_unref (test_put_function (runner, test_gate_function, &gate));
   for (guint i = 0; i < 4; i++)

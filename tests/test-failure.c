@@ -77,7 +77,8 @@ test_three_of_ten (void)
   static const int bad[] = { 2, 5, 8 };
   const char *rest;
 
-  g_test_summary ("Three failures of ten are one error that names them in queue order, with their output");
+  g_test_summary ("Three failures of ten are one error that names them in queue order, with their "
+                  "output");
   g_assert_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_BACKGROUND_FAILURE);
   g_assert_true (g_str_has_prefix (error->message, "3 of 10 steps failed:"));
   rest = error->message;
@@ -251,7 +252,8 @@ test_halt_on_error (void)
   g_autoptr (GError) error = NULL;
   Halted halted;
 
-  g_test_summary ("At the first failure in time the rest is stopped, and what never ran is skipped");
+  g_test_summary ("At the first failure in time the rest is stopped, and what never ran is "
+                  "skipped");
   halted_init (&halted);
   error = wait_for_failure (halted.runner);
   g_assert_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_BACKGROUND_FAILURE);
@@ -350,7 +352,8 @@ test_timeout_of_own (void)
   g_autoptr (ParallelStep) free_step = test_shell_step ("sleep 0.6");
   g_autoptr (ParallelStep) limited = NULL;
 
-  g_test_summary ("A step's own limit counts, 0 for none; each clock runs from the step's own start");
+  g_test_summary ("A step's own limit counts, 0 for none; each clock runs from the step's own "
+                  "start");
   parallel_background_task_runner_set_max_parallel (runner, 1);
   parallel_background_task_runner_set_timeout (runner, 0.4);
   parallel_step_set_timeout (free_step, 0);
@@ -486,7 +489,8 @@ test_attempts_used_up (void)
   g_auto (GStrv) errors = NULL;
   const char * const expected[] = { "attempt 1", "attempt 2", NULL };
 
-  g_test_summary ("When all attempts failed, the step has the error of the last, and those before it");
+  g_test_summary ("When all attempts failed, the step has the error of the last, and those before "
+                  "it");
   parallel_background_task_runner_set_max_attempts (runner, 9);
   parallel_step_set_max_attempts (step, 3);
   parallel_step_set_max_attempts (once, 1);
@@ -507,11 +511,12 @@ static void
 test_halted_between_attempts (void)
 {
   g_autofree char *count = test_path ("count");
-  g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
-  g_autoptr (ParallelStep) step = NULL;
+  ParallelBackgroundTaskRunner *runner = test_silent_runner ();
+  ParallelStep *step;
   g_autofree char *text = NULL;
 
-  g_test_summary ("A run that is halted while a step waits for its next attempt ends without it");
+  g_test_summary ("A run that is halted while a step waits for its next attempt ends without it, "
+                  "and lets it go");
   parallel_background_task_runner_set_max_attempts (runner, 5);
   parallel_background_task_runner_set_retry_delay (runner, 600);
   step = test_put_shell (runner, "echo x >> '%s'; exit 1", count);
@@ -522,6 +527,10 @@ test_halted_between_attempts (void)
   g_assert_cmpint (parallel_step_get_state (step), !=, PARALLEL_STEP_STATE_PENDING);
   text = test_read_file (count);
   g_assert_cmpstr (text, ==, "x\n");
+  g_assert_finalize_object (runner);
+  g_object_add_weak_pointer (G_OBJECT (step), (gpointer *) &step);
+  g_object_unref (step);
+  test_iterate_until (NULL, step == NULL);
 }
 
 int

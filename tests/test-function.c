@@ -172,7 +172,8 @@ test_success_with_error (void)
   g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
   g_autoptr (ParallelStep) step = test_put_function (runner, succeed_with_error, NULL);
 
-  g_test_summary ("What is returned decides: TRUE with an error set is a success, and nothing leaks");
+  g_test_summary ("What is returned decides: TRUE with an error set is a success, and nothing "
+                  "leaks");
   test_close_and_wait (runner);
   g_assert_cmpint (parallel_step_get_state (step), ==, PARALLEL_STEP_STATE_SUCCEEDED);
 }
@@ -295,7 +296,8 @@ test_abandoned (void)
   g_autofree char *printed = NULL;
   TestGate gate;
 
-  g_test_summary ("A function that ignores its cancellable is abandoned, and its late return harms nothing");
+  g_test_summary ("A function that ignores its cancellable is abandoned, and its late return harms "
+                  "nothing");
   test_gate_init (&gate);
   parallel_background_task_runner_set_max_parallel (runner, 1);
   parallel_background_task_runner_set_timeout (runner, 0.1);
@@ -488,7 +490,8 @@ test_onexit_notify (void)
   GThread *thread = NULL;
   ParallelBackgroundTaskRunner *runner;
 
-  g_test_summary ("Without a step there is no worker and no onexit; its data is freed in the owner's thread");
+  g_test_summary ("Without a step there is no worker and no onexit; its data is freed in the "
+                  "owner's thread");
   runner = parallel_background_task_runner_new (parallel_function_task_new (test_no_op, NULL, NULL));
   parallel_background_task_runner_set_onexit (runner, fail_silently, &thread, note_thread_cb);
   test_close_and_wait (runner);

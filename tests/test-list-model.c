@@ -77,7 +77,8 @@ test_contents (void)
   g_autoptr (ParallelStep) again = NULL;
   TestGate gate;
 
-  g_test_summary ("The list has what waits and what runs, in queue order, the same object each time");
+  g_test_summary ("The list has what waits and what runs, in queue order, the same object each "
+                  "time");
   test_gate_init (&gate);
   runner = runner_keeping (PARALLEL_KEEP_STEPS_NONE, test_gate_function, &gate);
   g_assert_true (g_list_model_get_item_type (G_LIST_MODEL (runner)) == PARALLEL_TYPE_STEP);
@@ -200,7 +201,8 @@ test_halted_list (void)
   Mirror mirror;
   TestGate gate;
 
-  g_test_summary ("After a halt the list and its changes still agree, and the skipped are in queue order");
+  g_test_summary ("After a halt the list and its changes still agree, and the skipped are in queue "
+                  "order");
   test_gate_init (&gate);
   runner = runner_keeping (PARALLEL_KEEP_STEPS_ALL, test_gate_function, &gate);
   g_assert_cmpuint (g_list_model_get_n_items (G_LIST_MODEL (runner)), ==, 0);
@@ -269,7 +271,8 @@ check_kept (ParallelKeepSteps keep,
 static void
 test_kept (void)
 {
-  g_test_summary ("Of what has finished, the runner keeps as much as it is told, and lets the rest go");
+  g_test_summary ("Of what has finished, the runner keeps as much as it is told, and lets the rest "
+                  "go");
   check_kept (PARALLEL_KEEP_STEPS_NONE, "", "", 6);
   check_kept (PARALLEL_KEEP_STEPS_FAILED, "1 3 5", "1 3 5", 3);
   check_kept (PARALLEL_KEEP_STEPS_ALL, "0 1 2 3 4 5", "1 3 5", 0);
@@ -288,7 +291,8 @@ test_next (void)
   guint n_gone = 0;
   guint n = 0;
 
-  g_test_summary ("next () gives each finished step once, failed ones as well, and NULL at the end");
+  g_test_summary ("next () gives each finished step once, failed ones as well, and NULL at the "
+                  "end");
   runner = runner_keeping (PARALLEL_KEEP_STEPS_UNTIL_TAKEN, fail_odd, NULL);
   parallel_background_task_runner_set_max_parallel (runner, 4);
   for (int i = 0; i < 40; i++)

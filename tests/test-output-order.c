@@ -65,7 +65,8 @@ test_live_head (void)
   g_autofree char *rest = NULL;
   int fds[2];
 
-  g_test_summary ("The first step's lines come while it runs; the next ones whole, after it, in order");
+  g_test_summary ("The first step's lines come while it runs; the next ones whole, after it, in "
+                  "order");
   runner = pipe_runner (fds);
   parallel_background_task_runner_set_max_parallel (runner, 3);
   g_object_unref (test_put_shell (runner, "echo a1; read x < '%s'; echo a2; read x < '%s'; echo a3",
@@ -146,7 +147,8 @@ test_many_in_order (void)
   g_autoptr (GString) expected = g_string_new (NULL);
   GOutputStream *sink;
 
-  g_test_summary ("What 300 functions print at the same time comes out as if one had run after the other");
+  g_test_summary ("What 300 functions print at the same time comes out as if one had run after the "
+                  "other");
   runner = parallel_background_task_runner_new (parallel_function_task_new (print_input, NULL, NULL));
   sink = test_capture (runner);
   parallel_background_task_runner_set_max_parallel (runner, 8);
@@ -289,7 +291,8 @@ test_tagged_mode (void)
   g_autofree char *last = NULL;
   int fds[2];
 
-  g_test_summary ("Tagged: whole lines as they come, each with its step's name and a tabulator in front");
+  g_test_summary ("Tagged: whole lines as they come, each with its step's name and a tabulator in "
+                  "front");
   runner = pipe_runner (fds);
   parallel_background_task_runner_set_output_mode (runner, PARALLEL_OUTPUT_MODE_TAGGED);
   parallel_background_task_runner_set_max_parallel (runner, 2);
@@ -336,7 +339,8 @@ test_hold (void)
   g_autofree char *text = NULL;
   int fds[2];
 
-  g_test_summary ("Held output waits until the runner is closed, and what the program prints comes first");
+  g_test_summary ("Held output waits until the runner is closed, and what the program prints comes "
+                  "first");
   runner = pipe_runner (fds);
   parallel_background_task_runner_set_hold_output (runner, TRUE);
   g_object_unref (test_put_shell (runner, "echo a"));
@@ -390,7 +394,8 @@ test_limit (void)
   ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (NULL);
   GOutputStream *sink = test_capture (runner);
 
-  g_test_summary ("Of an output over its limit the first and the last half are kept, and the gap is named");
+  g_test_summary ("Of an output over its limit the first and the last half are kept, and the gap "
+                  "is named");
   parallel_background_task_runner_set_output_limit (runner, 20);
   g_object_unref (test_put_shell (runner, "printf 0123456789; head -c 1000000 /dev/zero; printf 9876543210"));
   g_object_unref (test_put_shell (runner, "printf 01234567890123456789"));
@@ -420,7 +425,8 @@ test_output_signal (void)
   GOutputStream *sink = test_capture (runner);
   g_autoptr (GString) text = g_string_new (NULL);
 
-  g_test_summary ("The output signal brings what is printed, in the same order, with its step and stream");
+  g_test_summary ("The output signal brings what is printed, in the same order, with its step and "
+                  "stream");
   test_capture_errors (runner);
   g_signal_connect (runner, "output", G_CALLBACK (append_output_cb), text);
   parallel_background_task_runner_set_max_parallel (runner, 2);
@@ -448,7 +454,8 @@ test_keep_alive (void)
   g_autofree char *line = NULL;
   int fds[2];
 
-  g_test_summary ("When nothing is printed for a while, a line on the error sink says what still runs");
+  g_test_summary ("When nothing is printed for a while, a line on the error sink says what still "
+                  "runs");
   g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
   parallel_background_task_runner_set_sink_fds (runner, fds[1], fds[1]);
   sink = test_capture (runner);
@@ -475,7 +482,8 @@ test_closed_pipe (void)
   g_autoptr (GError) error = NULL;
   int fds[2];
 
-  g_test_summary ("When nobody reads the output any more the run ends with an error, and no SIGPIPE");
+  g_test_summary ("When nobody reads the output any more the run ends with an error, and no "
+                  "SIGPIPE");
   runner = pipe_runner (fds);
   close (fds[0]);
   g_object_unref (test_put_shell (runner, "yes"));

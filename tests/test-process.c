@@ -68,7 +68,8 @@ test_all_output_before_end (void)
   g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
   g_autoptr (ParallelStep) step = NULL;
 
-  g_test_summary ("All that a program wrote before its end is there, also when a daemon holds the pipe");
+  g_test_summary ("All that a program wrote before its end is there, also when a daemon holds the "
+                  "pipe");
   step = test_put_shell (runner, "setsid sleep 2 & head -c 300000 /dev/zero; echo err >&2");
   test_close_and_wait (runner);
   g_assert_cmpuint (parallel_step_get_output_size (step, PARALLEL_OUTPUT_STREAM_STDOUT), ==, 300000);
@@ -306,7 +307,8 @@ test_child_signal_ignored_subprocess (void)
 static void
 test_child_signal_ignored (void)
 {
-  g_test_summary ("Where SIGCHLD is ignored no exit status can be had, and no failure passes for success");
+  g_test_summary ("Where SIGCHLD is ignored no exit status can be had, and no failure passes for "
+                  "success");
   test_in_subprocess ("/process/child-signal-ignored/subprocess/child");
 }
 

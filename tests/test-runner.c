@@ -160,7 +160,8 @@ test_starts_nothing_subprocess (void)
 static void
 test_starts_nothing (void)
 {
-  g_test_summary ("No thread, process or descriptor before the first step: not by constructors, not by no steps");
+  g_test_summary ("No thread, process or descriptor before the first step: not by constructors, "
+                  "not by no steps");
   test_in_subprocess ("/runner/starts-nothing/subprocess/child");
 }
 
@@ -228,7 +229,8 @@ test_put_from_threads (void)
   GThread *closer;
   g_autoptr (GError) error = NULL;
 
-  g_test_summary ("Put from eight threads while it runs, closed from another: each input runs once");
+  g_test_summary ("Put from eight threads while it runs, closed from another: each input runs "
+                  "once");
   parallel_background_task_runner_set_max_parallel (runner, 4);
   for (int i = 0; i < N_PUTTERS; i++)
     {
@@ -278,7 +280,8 @@ test_put_twice (void)
   g_autoptr (ParallelStep) step = test_put_function (runner, test_no_op, NULL);
   g_autoptr (GError) error = NULL;
 
-  g_test_summary ("A step runs once: it cannot be put again, here or elsewhere, before its end or after");
+  g_test_summary ("A step runs once: it cannot be put again, here or elsewhere, before its end or "
+                  "after");
   g_assert_false (parallel_background_task_runner_put_step (runner, step, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
   g_clear_error (&error);
@@ -380,7 +383,8 @@ test_put_async_closed (void)
   g_autoptr (GError) error = NULL;
   TestGate gate;
 
-  g_test_summary ("A put_async () that is too late, or still waits when the run is halted, has its error");
+  g_test_summary ("A put_async () that is too late, or still waits when the run is halted, has its "
+                  "error");
   test_gate_init (&gate);
   runner = function_runner (test_gate_function, &gate);
   parallel_background_task_runner_set_max_parallel (runner, 1);

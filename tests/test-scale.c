@@ -123,7 +123,8 @@ test_million_subprocess (void)
 static void
 test_million (void)
 {
-  g_test_summary ("A million inputs: below 300 bytes each in the queue, in linear time, and no step is left");
+  g_test_summary ("A million inputs: below 300 bytes each in the queue, in linear time, and no "
+                  "step is left");
   test_in_subprocess ("/scale/million/subprocess/child");
 }
 
@@ -238,7 +239,8 @@ test_output_subprocess (void)
 static void
 test_output (void)
 {
-  g_test_summary ("Two steps with a GiB of output each: the right bytes, with less than 64 MiB of memory");
+  g_test_summary ("Two steps with a GiB of output each: the right bytes, with less than 64 MiB of "
+                  "memory");
   test_in_subprocess ("/scale/output/subprocess/child");
 }
 
@@ -303,7 +305,8 @@ test_waiting_commands_subprocess (void)
 static void
 test_waiting_commands (void)
 {
-  g_test_summary ("10,000 finished commands wait behind a slow one, with 256 descriptors and 256 MiB");
+  g_test_summary ("10,000 finished commands wait behind a slow one, with 256 descriptors and 256 "
+                  "MiB");
   test_in_subprocess ("/scale/waiting/commands/subprocess/child");
 }
 

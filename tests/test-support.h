@@ -36,8 +36,8 @@ void         test_write_file           (const char      *path,
 char        *test_read_file            (const char      *path);
 /* Waits until the file has a whole line and returns it as a number: the process id that a step left there. */
 int          test_await_number         (const char      *path);
-/* Writes to a FIFO, which waits for its reader. To be used once: the next reader might come before this writer has gone,
- * and see its end. */
+/* Writes to a FIFO, which waits for its reader. To be used once: the next reader might come before this writer has
+ * gone, and see its end. */
 void         test_release_fifo         (const char      *path);
 
 /* This process. */
