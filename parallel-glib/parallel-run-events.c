@@ -103,7 +103,7 @@ deliver_mail (ParallelMail *mail,
     }
 
   if (closed && event->step != NULL && !g_main_context_is_owner (run->context))
-    g_main_context_invoke_full (run->context, G_PRIORITY_DEFAULT, free_event_cb, event, NULL);
+    parallel_run_call_in_context (run->context, free_event_cb, event);
   else
     parallel_run_event_free (event);
 }
@@ -133,6 +133,31 @@ parallel_run_post (ParallelRun       *run,
   event->step = step != NULL ? g_object_ref (step) : NULL;
   event->removed = removed;
   parallel_mailbox_post (run->mailbox, &event->mail, deliver_mail);
+}
+
+void
+parallel_run_post_drop (ParallelRun  *run,
+                        ParallelStep *step)
+{
+  ParallelEvent *event = event_new (run, PARALLEL_EVENT_DROP);
+
+  event->step = step;
+  parallel_mailbox_post (run->mailbox, &event->mail, deliver_mail);
+}
+
+/* Not g_main_context_invoke(), which would call it here if nobody has the context at the moment. */
+void
+parallel_run_call_in_context (GMainContext *context,
+                              GSourceFunc   func,
+                              gpointer      data)
+{
+  GSource *source = g_idle_source_new ();
+
+  g_source_set_static_name (source, "[parallel] release");
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, func, data, NULL);
+  g_source_attach (source, context);
+  g_source_unref (source);
 }
 
 /* ---- the sequencer's side ---- */
@@ -199,12 +224,17 @@ drained_cb (gpointer user_data)
 {
   ParallelRun *run = user_data;
 
+  gboolean halted;
+
   g_mutex_lock (&run->mutex);
   run->over = TRUE;
+  halted = run->halt == PARALLEL_RUN_HALTED_NOW && run->begun;
   g_cond_broadcast (&run->over_cond);
   g_mutex_unlock (&run->mutex);
 
   parallel_run_post (run, PARALLEL_EVENT_OVER, NULL, NULL, FALSE);
+  if (halted)
+    parallel_run_unwatch_sinks (run);
   parallel_run_unref (run);   /* taken when the sequencer was closed */
 }
 

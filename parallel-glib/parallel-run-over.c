@@ -59,7 +59,7 @@ free_in_context (GMainContext *context,
        leftovers->lists[0].length == 0 && leftovers->lists[1].length == 0))
     free_leftovers_cb (leftovers);
   else
-    g_main_context_invoke_full (context, G_PRIORITY_DEFAULT, free_leftovers_cb, leftovers, NULL);
+    parallel_run_call_in_context (context, free_leftovers_cb, leftovers);
 }
 
 static Leftovers *
@@ -148,67 +148,113 @@ parallel_run_dup_outcome (ParallelRun *run)
 
 /* ---- a sink that takes nothing any more ---- */
 
-typedef struct
+/* In the engine thread, from the halt to the end of the run. */
+struct _ParallelSinkWatch
 {
   ParallelMail  mail;
   ParallelRun  *run;
   gint64        interval;     /* microseconds */
   guint64       printed;      /* when it was looked at last */
-} SinkWatch;
+  GSource      *timer;
+};
 
 static gboolean look_cb (gpointer user_data);
 
 static void
-look_again (SinkWatch *watch)
+look_again (ParallelSinkWatch *watch)
 {
   watch->printed = parallel_sequencer_get_printed (watch->run->sequencer);
-  g_source_unref (parallel_engine_add_timer (g_get_monotonic_time () + watch->interval, look_cb, watch));
+  g_source_set_ready_time (watch->timer, g_get_monotonic_time () + watch->interval);
 }
 
 static gboolean
 look_cb (gpointer user_data)
 {
-  SinkWatch *watch = user_data;
+  ParallelSinkWatch *watch = user_data;
   ParallelRun *run = watch->run;
-  gboolean over;
   gboolean ended;
 
   g_mutex_lock (&run->mutex);
-  over = run->over;
   ended = run->sequencer_closed;
   g_mutex_unlock (&run->mutex);
 
-  if (!over && (!ended || parallel_sequencer_get_printed (run->sequencer) != watch->printed))
-    {
-      look_again (watch);
-      return G_SOURCE_REMOVE;
-    }
+  if (ended && parallel_sequencer_get_printed (run->sequencer) == watch->printed)
+    parallel_sequencer_abandon (run->sequencer);   /* the run is over, which ends the watch */
+  else
+    look_again (watch);
+  return G_SOURCE_CONTINUE;
+}
 
-  if (!over)
-    parallel_sequencer_abandon (run->sequencer);
-  parallel_run_unref (run);
+static void
+sink_watch_free (ParallelSinkWatch *watch)
+{
+  if (watch->timer != NULL)
+    {
+      g_source_destroy (watch->timer);
+      g_source_unref (watch->timer);
+    }
+  parallel_run_unref (watch->run);
   g_free (watch);
-  return G_SOURCE_REMOVE;
 }
 
 static void
 watch_in_engine (ParallelMail *mail,
                  gboolean      closed)
 {
-  look_again ((SinkWatch *) mail);
+  ParallelSinkWatch *watch = (ParallelSinkWatch *) mail;
+  ParallelRun *run = watch->run;
+  gboolean over;
+
+  g_mutex_lock (&run->mutex);
+  over = run->over;
+  g_mutex_unlock (&run->mutex);
+  if (over)
+    {
+      sink_watch_free (watch);
+      return;
+    }
+
+  run->sink_watch = watch;
+  watch->timer = parallel_engine_add_timer (G_MAXINT64, look_cb, watch);
+  look_again (watch);
 }
 
 void
 parallel_run_watch_sinks (ParallelRun *run)
 {
   ParallelRunConfig config = parallel_run_get_config (run);
-  SinkWatch *watch;
+  ParallelSinkWatch *watch;
 
   if (!parallel_engine_start (NULL))
     return;
 
-  watch = g_new0 (SinkWatch, 1);
+  watch = g_new0 (ParallelSinkWatch, 1);
   watch->run = parallel_run_ref (run);
   watch->interval = (gint64) (CLAMP (config.limits.kill_grace, 0.1, 3600) * G_USEC_PER_SEC);
   parallel_engine_post (&watch->mail, watch_in_engine);
+}
+
+static void
+unwatch_in_engine (ParallelMail *mail,
+                   gboolean      closed)
+{
+  ParallelSinkWatch *end = (ParallelSinkWatch *) mail;
+  ParallelSinkWatch *watch = g_steal_pointer (&end->run->sink_watch);
+
+  if (watch != NULL)
+    sink_watch_free (watch);
+  sink_watch_free (end);
+}
+
+void
+parallel_run_unwatch_sinks (ParallelRun *run)
+{
+  ParallelSinkWatch *end;
+
+  if (!parallel_engine_start (NULL))
+    return;
+
+  end = g_new0 (ParallelSinkWatch, 1);
+  end->run = parallel_run_ref (run);
+  parallel_engine_post (&end->mail, unwatch_in_engine);
 }

@@ -60,9 +60,10 @@ parallel_run_drop_step (ParallelRun  *run,
   if (step == NULL)
     return;
 
-  if (!parallel_step_can_drop_anywhere (step) && !g_main_context_is_owner (run->context))
-    parallel_run_post (run, PARALLEL_EVENT_DROP, NULL, step, FALSE);
-  g_object_unref (step);
+  if (parallel_step_can_drop_anywhere (step) || g_main_context_is_owner (run->context))
+    g_object_unref (step);
+  else
+    parallel_run_post_drop (run, step);
 }
 
 void

@@ -25,6 +25,7 @@ G_BEGIN_DECLS
  * running, each worker's onexit is done and everything is printed. */
 typedef struct _ParallelRun ParallelRun;
 typedef struct _ParallelWorkerThread ParallelWorkerThread;
+typedef struct _ParallelSinkWatch ParallelSinkWatch;
 
 typedef enum
 {
@@ -103,6 +104,7 @@ struct _ParallelRun
 
   /* Engine thread only. */
   GQueue                  delays;           /* in parallel-run-stop.c */
+  ParallelSinkWatch      *sink_watch;       /* in parallel-run-over.c, or NULL */
 
   /* Owner's context only. */
   guint                   n_waits;          /* synchronous waits, one inside of the other */
@@ -246,6 +248,7 @@ void          parallel_run_drop_item      (ParallelRun      *run,
 /* parallel-run-over.c: the run was halted; a sink that takes nothing for the kill grace is given
  * up. */
 void          parallel_run_watch_sinks    (ParallelRun      *run);
+void          parallel_run_unwatch_sinks  (ParallelRun      *run);
 
 /* parallel-run-stop.c: limits and stopping. */
 void          parallel_run_stop_step      (ParallelRun      *run,
@@ -269,6 +272,13 @@ void          parallel_run_post           (ParallelRun      *run,
                                            ParallelStep     *step,
                                            gboolean          removed);
 void          parallel_run_event_free     (ParallelEvent    *event);
+/* Takes @step, and gives it up in the owner's context. */
+void          parallel_run_post_drop      (ParallelRun      *run,
+                                           ParallelStep     *step);
+/* Calls @func once, when the context is iterated. */
+void          parallel_run_call_in_context (GMainContext    *context,
+                                            GSourceFunc      func,
+                                            gpointer         data);
 extern const ParallelSequencerCallbacks parallel_run_sequencer_callbacks;
 
 /* Any thread: "a (12 s), b (3 s)", the running steps, at most @max of them; NULL when none runs. */

@@ -308,11 +308,13 @@ check_nothing_in_flight (ParallelBackgroundTaskRunner  *self,
   return !in_flight;
 }
 
-static gboolean
+/* In whichever thread cancels. Not a source of the cancellable: GLib 2.74 leaks one that is destroyed while
+ * it is being cancelled. */
+static void
 wake_cb (GCancellable *cancellable,
          gpointer      user_data)
 {
-  return G_SOURCE_CONTINUE;
+  g_main_context_wakeup (user_data);
 }
 
 /* In the owner's thread: delivers what this runner has to tell, and iterates nothing but a
@@ -324,17 +326,13 @@ wait_and_deliver (ParallelBackgroundTaskRunner *self,
                   GCancellable                 *cancellable)
 {
   ParallelRun *run = self->run;
-  g_autoptr (GSource) cancelled = NULL;
   GMainContext *outer;
+  gulong id = 0;
 
   if (self->wait_context == NULL)
     self->wait_context = g_main_context_new ();
   if (cancellable != NULL)
-    {
-      cancelled = g_cancellable_source_new (cancellable);
-      g_source_set_callback (cancelled, G_SOURCE_FUNC (wake_cb), NULL, NULL);
-      g_source_attach (cancelled, self->wait_context);
-    }
+    id = g_cancellable_connect (cancellable, G_CALLBACK (wake_cb), self->wait_context, NULL);
   g_main_context_push_thread_default (self->wait_context);
   outer = parallel_mailbox_set_waker (run->mailbox, self->wait_context);
   run->n_waits++;
@@ -350,8 +348,8 @@ wait_and_deliver (ParallelBackgroundTaskRunner *self,
   run->n_waits--;
   parallel_mailbox_set_waker (run->mailbox, outer);
   g_main_context_pop_thread_default (self->wait_context);
-  if (cancelled != NULL)
-    g_source_destroy (cancelled);
+  if (cancellable != NULL)
+    g_cancellable_disconnect (cancellable, id);
 }
 
 static void

@@ -6,17 +6,17 @@
 #   1. all suites, warnings being errors, with introspection, the Vala API and the reference;
 #   2. the C and shell suites, built with the address and undefined-behaviour sanitizers;
 #   3. the C suites under valgrind;
-#   4. the C suites STRESS_REPEAT times, for what only goes wrong now and then.
+#   4. the C suites but for the slow tests, STRESS_REPEAT times, for what only goes wrong now and then.
 #
 # The last line has the counts of the real results. The exit status is 1 if anything failed.
 #
 # BUILD_DIR: where to build, _build in the tree by default; also from the environment
-# STRESS_REPEAT: how often the stress phase repeats, 0 for not at all
+# STRESS_REPEAT: how often the stress phase repeats, 10 by default, 0 for not at all; 50 before a release
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${1:-${BUILD_DIR:-$top/_build}}
-repeat=${STRESS_REPEAT:-5}
+repeat=${STRESS_REPEAT:-10}
 
 passed=0 failed=0 skipped=0
 
@@ -79,7 +79,7 @@ if configure_and_build plain -Dwerror=true -Ddocs=true -Dintrospection=enabled -
   run_tests all plain
   # Asked for by name, a suite is run even if the setup leaves it out.
   run_tests valgrind plain --setup valgrind --no-suite no-valgrind --suite c
-  [ "$repeat" -eq 0 ] || run_tests stress plain --setup stress --suite c --repeat "$repeat"
+  [ "$repeat" -eq 0 ] || run_tests stress plain --setup stress --no-suite slow --suite c --repeat "$repeat"
 fi
 
 if configure_and_build sanitize -Dwerror=true -Db_sanitize=address,undefined -Dintrospection=disabled; then
