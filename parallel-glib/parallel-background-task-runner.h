@@ -199,6 +199,28 @@ void                          parallel_background_task_runner_set_silence_timeou
                                                                                        double                        seconds);
 
 PARALLEL_AVAILABLE_IN_ALL
+double                        parallel_background_task_runner_get_exit_timeout        (ParallelBackgroundTaskRunner *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void                          parallel_background_task_runner_set_exit_timeout        (ParallelBackgroundTaskRunner *self,
+                                                                                       double                        seconds);
+
+PARALLEL_AVAILABLE_IN_ALL
+const char                   *parallel_background_task_runner_get_stop_sequence       (ParallelBackgroundTaskRunner *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+gboolean                      parallel_background_task_runner_set_stop_sequence       (ParallelBackgroundTaskRunner *self,
+                                                                                       const char                   *sequence,
+                                                                                       GError                      **error);
+
+PARALLEL_AVAILABLE_IN_ALL
+gboolean                      parallel_background_task_runner_get_backtraces          (ParallelBackgroundTaskRunner *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void                          parallel_background_task_runner_set_backtraces          (ParallelBackgroundTaskRunner *self,
+                                                                                       gboolean                      backtraces);
+
+PARALLEL_AVAILABLE_IN_ALL
 double                        parallel_background_task_runner_get_kill_grace          (ParallelBackgroundTaskRunner *self);
 
 PARALLEL_AVAILABLE_IN_ALL

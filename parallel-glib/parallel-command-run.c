@@ -13,7 +13,10 @@
 #include <unistd.h>
 
 #include "parallel-engine.h"
-#include "parallel-process-group.h"
+#include "parallel-exec-reports.h"
+#include "parallel-fork.h"
+#include "parallel-guardian.h"
+#include "parallel-process-stop.h"
 #include "parallel-spawner.h"
 #include "parallel-step-private.h"
 
@@ -24,45 +27,27 @@
  * the program has ended, up to what they held at that moment: all that the step itself has written.
  * What a daemon that it left behind writes later is not waited for.
  *
- * Stopping: SIGTERM (and SIGCONT, for what is stopped) to the process group, then, after the
- * kill grace, SIGKILL to it. The attempt ends when the program has ended and its group is empty
- * or killed. */
-
-/* How often a group is looked at while its last members are on their way out. */
-#define GROUP_POLL_MIN (2 * 1000)       /* microseconds */
-#define GROUP_POLL_MAX (50 * 1000)
-
-/* After SIGKILL the kernel takes a program away at once, unless it hangs in a device. Then it is
- * left. */
-#define GIVE_UP_AFTER  (2 * G_USEC_PER_SEC)
-
-typedef enum
-{
-  STOP_NOT,
-  STOP_ASKED,     /* SIGTERM was sent */
-  STOP_KILLED     /* SIGKILL was sent */
-} StopState;
+ * When it is stopped, the attempt ends when the program and all that it has started has ended, or
+ * was killed and does not go. */
 
 typedef struct
 {
-  ParallelCommandTask  *task;         /* borrowed from the step */
   ParallelStep         *step;         /* borrowed: its run keeps it until it is told of the end */
   char                **argv;
   ParallelSpawnRequest  request;
-  GSubprocess          *subprocess;
-  int                   pid;
+  ParallelSpawned       spawned;      /* its pid is 0 until it is started */
   int                   fds[2];       /* -1: closed */
   GSource              *readers[2];
-  GSource              *timer;        /* of the stop sequence */
+  ParallelProcessStop  *stop;         /* NULL: it may run */
   gboolean              exited;
   int                   wait_status;
-  StopState             stop;
-  gint64                stop_deadline;
-  gint64                poll_interval;
 } CommandRun;
 
 /* Of CommandRun, by step. */
 static GHashTable *running;
+
+/* Of CommandRun, borrowed: those that wait for the guardian. */
+static GQueue waiting = G_QUEUE_INIT;
 
 static void
 close_stream (CommandRun *run,
@@ -78,22 +63,14 @@ close_stream (CommandRun *run,
 }
 
 static void
-clear_timer (CommandRun *run)
-{
-  if (run->timer == NULL)
-    return;
-
-  g_source_destroy (run->timer);
-  g_clear_pointer (&run->timer, g_source_unref);
-}
-
-static void
 command_run_free (CommandRun *run)
 {
   close_stream (run, 0);
   close_stream (run, 1);
-  clear_timer (run);
-  g_clear_object (&run->subprocess);
+  g_queue_remove (&waiting, run);
+  g_clear_pointer (&run->stop, parallel_process_stop_free);
+  g_clear_object (&run->spawned.subprocess);
+  g_free (run->spawned.mark);
   g_strfreev (run->argv);
   g_free (run);
 }
@@ -105,6 +82,8 @@ end (CommandRun *run,
 {
   ParallelStep *step = run->step;
 
+  if (run->spawned.pid != 0)
+    parallel_guardian_remove (run->spawned.pid);
   g_hash_table_remove (running, step);
   parallel_step_end (step, error);
 }
@@ -179,6 +158,8 @@ readable_cb (int          fd,
     return G_SOURCE_CONTINUE;
 
   close_stream (run, stream);
+  if (run->fds[0] < 0 && run->fds[1] < 0)
+    parallel_step_begin_leaving (run->step);
   return G_SOURCE_REMOVE;
 }
 
@@ -234,108 +215,149 @@ error_from_status (CommandRun *run)
 }
 
 static void
-end_exited (CommandRun *run)
+end_exited (CommandRun *run,
+            const char *left)
 {
-  GError *error = parallel_spawner_take_failure (run->pid, &run->request);
-  ParallelUsage usage;
+  int pid = run->spawned.pid;
+  GError *error = parallel_spawner_take_failure (pid, &run->request);
 
   if (error == NULL)
     error = error_from_status (run);
-  if (run->request.measure && parallel_spawner_take_usage (run->pid, &usage))
-    parallel_step_set_usage (run->step, usage.user_time, usage.system_time, usage.max_rss);
-  parallel_spawner_forget (run->pid);
+  parallel_exec_reports_forget (pid);
+  if (left != NULL)
+    parallel_step_add_to_stop_reason (run->step, "not all of its processes ended although they were "
+                                      "killed: ", left);
 
   end (run, error);
 }
 
-static gboolean group_timer_cb (gpointer user_data);
-
 static void
-arm_timer (CommandRun *run,
-           gint64      ready_time)
-{
-  clear_timer (run);
-  run->timer = parallel_engine_add_timer (ready_time, group_timer_cb, run);
-}
-
-static void
-signal_group (CommandRun *run,
-              int         signum)
-{
-  /* The group outlives its leader as long as it has members; when it has none this is an ESRCH.
-   * In the first moment the helper has not made it yet. */
-  if (kill (-run->pid, signum) < 0 && errno == ESRCH && !run->exited)
-    kill (run->pid, signum);
-}
-
-/* Kills what did not go, and goes on to what is next in the stop sequence. Returns TRUE when the
- * run has ended. */
-static gboolean
-advance_stop (CommandRun *run)
-{
-  gint64 now = g_get_monotonic_time ();
-
-  if (run->exited && (run->stop == STOP_KILLED || parallel_process_group_is_empty (run->pid)))
-    {
-      end_exited (run);
-      return TRUE;
-    }
-  if (now >= run->stop_deadline && run->stop == STOP_ASKED)
-    {
-      signal_group (run, SIGKILL);
-      run->stop = STOP_KILLED;
-      run->stop_deadline = now + GIVE_UP_AFTER;
-      return run->exited && advance_stop (run);
-    }
-  if (now >= run->stop_deadline && run->stop == STOP_KILLED)
-    {
-      end (run, g_error_new (G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED,
-                             "“%s” (pid %d) does not end although it was killed", run->argv[0], run->pid));
-      return TRUE;
-    }
-  return FALSE;
-}
-
-static gboolean
-group_timer_cb (gpointer user_data)
+stopped_cb (gpointer    user_data,
+            const char *left)
 {
   CommandRun *run = user_data;
-  gint64 next;
 
-  if (advance_stop (run))
-    return G_SOURCE_REMOVE;
-
-  next = run->stop_deadline;
   if (run->exited)
     {
-      next = MIN (next, g_get_monotonic_time () + run->poll_interval);
-      run->poll_interval = MIN (run->poll_interval * 2, GROUP_POLL_MAX);
+      end_exited (run, left);
+      return;
     }
-  g_source_set_ready_time (run->timer, next);
-  return G_SOURCE_CONTINUE;
+
+  parallel_step_add_to_stop_reason (run->step, "it does not end although it was killed: ", left);
+  end (run, g_error_new (G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED,
+                         "“%s” (pid %d) does not end although it was killed", run->argv[0],
+                         run->spawned.pid));
 }
 
 static void
-exited_cb (GObject      *source,
-           GAsyncResult *result,
-           gpointer      user_data)
+begin_stop (CommandRun *run,
+            const char *text,
+            double      grace)
 {
-  GSubprocess *subprocess = G_SUBPROCESS (source);
+  ParallelTree tree = { run->spawned.pid, run->spawned.mark };
+  ParallelStopSequence sequence;
+
+  parallel_stop_sequence_parse (text, grace, &sequence, NULL);
+  run->stop = parallel_process_stop_new (&tree, run->request.tree, &sequence, stopped_cb, run);
+}
+
+/* A supervising helper knows how the program ended; the status of the helper itself may have been
+ * taken by somebody else. Without its report, it was killed itself. */
+static void
+take_end (CommandRun *run)
+{
+  ParallelExecEnd usage;
+
+  if (!run->spawned.supervised)
+    return;
+
+  if (parallel_exec_reports_take_end (run->spawned.pid, &usage))
+    {
+      run->wait_status = usage.wait_status;
+      if (run->request.supervise)
+        parallel_step_set_usage (run->step, usage.user_time, usage.system_time, usage.max_rss);
+    }
+  else if (run->request.tree && run->stop == NULL)
+    begin_stop (run, "KILL", 0);
+}
+
+static void
+exited_cb (int      pid,
+           int      wait_status,
+           gpointer user_data)
+{
   CommandRun *run = g_hash_table_lookup (running, user_data);
 
-  g_subprocess_wait_finish (subprocess, result, NULL);
-  if (run == NULL || run->subprocess != subprocess)
+  if (run == NULL || run->spawned.pid != pid)
     return;   /* it was given up */
 
   run->exited = TRUE;
-  run->wait_status = g_subprocess_get_status (subprocess);
+  run->wait_status = wait_status;
+  take_end (run);
   drain_stream (run, 0);
   drain_stream (run, 1);
 
-  if (run->stop == STOP_NOT)
-    end_exited (run);
+  if (run->stop == NULL)
+    end_exited (run, NULL);
   else
-    arm_timer (run, 0);
+    parallel_process_stop_exited (run->stop);
+}
+
+static void
+start (CommandRun *run)
+{
+  ParallelStep *step = run->step;
+  GError *error = NULL;
+
+  run->request.stdin_fd = parallel_command_task_open_stdin (
+    PARALLEL_COMMAND_TASK (parallel_step_get_task (step)), &error);
+  if (error != NULL || !parallel_spawner_spawn (&run->request, &run->spawned, &error))
+    {
+      parallel_step_report_started (step);
+      end (run, error);
+      return;
+    }
+
+  run->fds[0] = run->spawned.stdout_fd;
+  run->fds[1] = run->spawned.stderr_fd;
+  watch_stream (run, 0);
+  watch_stream (run, 1);
+  parallel_spawner_watch (&run->spawned, exited_cb, step);
+  parallel_step_set_process (step, run->spawned.subprocess, run->spawned.pid, run->spawned.mark);
+  parallel_step_report_started (step);
+}
+
+/* The guardian has come. */
+static void
+start_waiting (void)
+{
+  CommandRun *run;
+
+  while ((run = g_queue_pop_head (&waiting)) != NULL)
+    start (run);
+}
+
+/* What runs is the parent's. */
+static void
+forked (void)
+{
+  running = NULL;
+  g_queue_init (&waiting);
+}
+
+static void
+prepare (void)
+{
+  static gsize added;
+
+  if (g_once_init_enter (&added))
+    {
+      parallel_fork_add (forked);
+      g_once_init_leave (&added, 1);
+    }
+
+  if (running == NULL)
+    running = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) command_run_free);
 }
 
 void
@@ -343,14 +365,10 @@ parallel_command_run_start (ParallelCommandTask *task,
                             ParallelStep        *step)
 {
   CommandRun *run = g_new0 (CommandRun, 1);
-  ParallelSpawned spawned;
-  GError *error = NULL;
 
-  if (running == NULL)
-    running = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) command_run_free);
+  prepare ();
   g_hash_table_insert (running, step, run);
 
-  run->task = task;
   run->step = step;
   run->fds[0] = -1;
   run->fds[1] = -1;
@@ -359,40 +377,31 @@ parallel_command_run_start (ParallelCommandTask *task,
   run->request.env = parallel_command_task_get_environ (task);
   run->request.cwd = parallel_command_task_get_cwd (task);
   run->request.merge_stderr = parallel_command_task_get_merge_stderr (task);
-  run->request.measure = parallel_command_task_get_measure_usage (task);
-  run->request.stdin_fd = parallel_command_task_open_stdin (task, &error);
+  run->request.supervise = parallel_command_task_get_measure_usage (task);
+  run->request.tree = parallel_command_task_get_containment (task) == PARALLEL_CONTAINMENT_TREE;
 
-  if (error != NULL || !parallel_spawner_spawn (&run->request, &spawned, &error))
-    {
-      parallel_step_report_started (step);
-      end (run, error);
-      return;
-    }
-
-  run->subprocess = spawned.subprocess;
-  run->pid = spawned.pid;
-  run->fds[0] = spawned.stdout_fd;
-  run->fds[1] = spawned.stderr_fd;
-  watch_stream (run, 0);
-  watch_stream (run, 1);
-  g_subprocess_wait_async (run->subprocess, NULL, exited_cb, step);
-  parallel_step_set_subprocess (step, run->subprocess);
-  parallel_step_report_started (step);
+  if (parallel_guardian_prepare (start_waiting))
+    start (run);
+  else
+    g_queue_push_tail (&waiting, run);
 }
 
 void
 parallel_command_run_stop (ParallelStep *step)
 {
   CommandRun *run = running != NULL ? g_hash_table_lookup (running, step) : NULL;
-  gint64 now = g_get_monotonic_time ();
+  ParallelStepLimits limits;
 
-  if (run == NULL || run->stop != STOP_NOT || run->exited)
+  if (run == NULL || run->stop != NULL || run->exited)
     return;
 
-  run->stop = STOP_ASKED;
-  run->stop_deadline = now + (gint64) (parallel_step_get_grace (step) * G_USEC_PER_SEC);
-  run->poll_interval = GROUP_POLL_MIN;
-  signal_group (run, SIGTERM);
-  signal_group (run, SIGCONT);
-  arm_timer (run, run->stop_deadline);
+  if (run->spawned.pid == 0)
+    {
+      parallel_step_report_started (step);
+      end (run, NULL);   /* with the reason for the stop */
+      return;
+    }
+
+  limits = parallel_step_get_attempt_limits (step);
+  begin_stop (run, limits.stop_sequence, limits.kill_grace);
 }

@@ -23,10 +23,15 @@ struct _ParallelCommandTask
   char          *stdin_path;
   gboolean       merge_stderr;
   gboolean       measure_usage;
+  ParallelContainment containment;
 
   /* Engine thread only. */
   int            stdin_fd;          /* a memory file with stdin_bytes, or -1 */
 };
+
+/* parallel-command-settings.c: as g_set_str() of later GLib versions. */
+gboolean            parallel_command_task_set_string (char                **field,
+                                                      const char           *value);
 
 /* parallel-command-input.c; any thread. */
 gboolean            parallel_command_task_check    (ParallelTask         *task,

@@ -28,7 +28,11 @@
  * ended the program. A program that cannot be started fails the step with the code of
  * [error@GLib.SpawnError] that says why.
  *
- * To stop it, SIGTERM is sent to its process group, and SIGKILL after the kill grace.
+ * To stop it, SIGTERM is sent to its process group and to those of its descendants that have left
+ * the group, and SIGKILL after the kill grace; [property@Step:stop-sequence] can change that.
+ * Descendants are found as children of children, and by the variable `PARALLEL_GLIB_STEP` that each
+ * program has in its environment. One that has neither is only stopped with
+ * [property@CommandTask:containment] set to tree.
  *
  * ## Threads
  *
@@ -46,6 +50,7 @@ enum
   PROP_STDIN_PATH,
   PROP_MERGE_STDERR,
   PROP_MEASURE_USAGE,
+  PROP_CONTAINMENT,
   N_PROPS
 };
 
@@ -118,6 +123,9 @@ parallel_command_task_get_property (GObject    *object,
     case PROP_MEASURE_USAGE:
       g_value_set_boolean (value, self->measure_usage);
       break;
+    case PROP_CONTAINMENT:
+      g_value_set_enum (value, self->containment);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -156,6 +164,9 @@ parallel_command_task_set_property (GObject      *object,
       break;
     case PROP_MEASURE_USAGE:
       parallel_command_task_set_measure_usage (self, g_value_get_boolean (value));
+      break;
+    case PROP_CONTAINMENT:
+      parallel_command_task_set_containment (self, g_value_get_enum (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -246,6 +257,19 @@ install_streams (void)
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 }
 
+static void
+install_containment (void)
+{
+  /**
+   * ParallelCommandTask:containment: (getter get_containment) (setter set_containment)
+   *
+   * How far what the program starts is kept together.
+   */
+  properties[PROP_CONTAINMENT] =
+    g_param_spec_enum ("containment", NULL, NULL, PARALLEL_TYPE_CONTAINMENT, PARALLEL_CONTAINMENT_GROUP,
+                       G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
+
 static const ParallelTaskFuncs command_task_funcs =
 {
   .place = PARALLEL_TASK_PLACE_ENGINE,
@@ -265,6 +289,7 @@ parallel_command_task_class_init (ParallelCommandTaskClass *klass)
   object_class->set_property = parallel_command_task_set_property;
   install_program ();
   install_streams ();
+  install_containment ();
   g_object_class_install_properties (object_class, N_PROPS, properties);
   PARALLEL_TASK_CLASS (klass)->funcs = &command_task_funcs;
 }
@@ -312,21 +337,6 @@ parallel_command_task_new_shell (const char *command_line)
   PARALLEL_COMMAND_TASK (self)->shell = TRUE;
 
   return self;
-}
-
-/* As g_set_str() of later GLib versions. */
-static gboolean
-set_string (char       **field,
-            const char  *value)
-{
-  char *previous = *field;
-
-  if (g_strcmp0 (previous, value) == 0)
-    return FALSE;
-
-  *field = g_strdup (value);
-  g_free (previous);
-  return TRUE;
 }
 
 /**
@@ -460,7 +470,7 @@ parallel_command_task_set_cwd (ParallelCommandTask *self,
 {
   g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
 
-  if (set_string (&self->cwd, cwd))
+  if (parallel_command_task_set_string (&self->cwd, cwd))
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CWD]);
 }
 
@@ -501,151 +511,4 @@ parallel_command_task_set_launcher_prefix (ParallelCommandTask *self,
   self->launcher_prefix = g_strdupv ((char **) prefix);
   g_strfreev (previous);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LAUNCHER_PREFIX]);
-}
-
-/**
- * parallel_command_task_get_stdin_bytes: (get-property stdin-bytes)
- * @self: a command task
- *
- * What each program can read.
- *
- * Returns: (transfer none) (nullable): the bytes, or %NULL
- */
-GBytes *
-parallel_command_task_get_stdin_bytes (ParallelCommandTask *self)
-{
-  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
-
-  return self->stdin_bytes;
-}
-
-/**
- * parallel_command_task_set_stdin_bytes: (set-property stdin-bytes)
- * @self: a command task
- * @bytes: (nullable): the bytes, or %NULL for none
- *
- * Sets what each program can read from its standard input. It comes before
- * [property@CommandTask:stdin-path].
- */
-void
-parallel_command_task_set_stdin_bytes (ParallelCommandTask *self,
-                                       GBytes              *bytes)
-{
-  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
-
-  if (self->stdin_bytes == bytes)
-    return;
-
-  g_clear_pointer (&self->stdin_bytes, g_bytes_unref);
-  if (bytes != NULL)
-    self->stdin_bytes = g_bytes_ref (bytes);
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STDIN_BYTES]);
-}
-
-/**
- * parallel_command_task_get_stdin_path: (get-property stdin-path)
- * @self: a command task
- *
- * The file that each program reads.
- *
- * Returns: (transfer none) (nullable) (type filename): the path, or %NULL
- */
-const char *
-parallel_command_task_get_stdin_path (ParallelCommandTask *self)
-{
-  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
-
-  return self->stdin_path;
-}
-
-/**
- * parallel_command_task_set_stdin_path: (set-property stdin-path)
- * @self: a command task
- * @path: (nullable) (type filename): a path, relative to the working directory of this program, or
- *   %NULL for none
- *
- * Sets the file that is the standard input of each program. One that cannot be opened fails the
- * step.
- */
-void
-parallel_command_task_set_stdin_path (ParallelCommandTask *self,
-                                      const char          *path)
-{
-  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
-
-  if (set_string (&self->stdin_path, path))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STDIN_PATH]);
-}
-
-/**
- * parallel_command_task_get_merge_stderr: (get-property merge-stderr)
- * @self: a command task
- *
- * Whether both streams are one.
- *
- * Returns: %TRUE if they are merged
- */
-gboolean
-parallel_command_task_get_merge_stderr (ParallelCommandTask *self)
-{
-  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), FALSE);
-
-  return self->merge_stderr;
-}
-
-/**
- * parallel_command_task_set_merge_stderr: (set-property merge-stderr)
- * @self: a command task
- * @merge_stderr: whether to merge the streams
- *
- * Sets whether the program's standard error goes where its standard output goes.
- */
-void
-parallel_command_task_set_merge_stderr (ParallelCommandTask *self,
-                                        gboolean             merge_stderr)
-{
-  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
-
-  if (self->merge_stderr == merge_stderr)
-    return;
-
-  self->merge_stderr = merge_stderr;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MERGE_STDERR]);
-}
-
-/**
- * parallel_command_task_get_measure_usage: (get-property measure-usage)
- * @self: a command task
- *
- * Whether processor time and memory are measured.
- *
- * Returns: %TRUE if they are
- */
-gboolean
-parallel_command_task_get_measure_usage (ParallelCommandTask *self)
-{
-  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), FALSE);
-
-  return self->measure_usage;
-}
-
-/**
- * parallel_command_task_set_measure_usage: (set-property measure-usage)
- * @self: a command task
- * @measure_usage: whether to measure
- *
- * Sets whether processor time and peak memory of the program are measured, for
- * [method@Step.get_user_time] and its siblings.
- */
-void
-parallel_command_task_set_measure_usage (ParallelCommandTask *self,
-                                         gboolean             measure_usage)
-{
-  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
-
-  if (self->measure_usage == measure_usage)
-    return;
-
-  self->measure_usage = measure_usage;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MEASURE_USAGE]);
 }

@@ -85,4 +85,11 @@ PARALLEL_AVAILABLE_IN_ALL
 void                parallel_command_task_set_measure_usage   (ParallelCommandTask *self,
                                                                gboolean             measure_usage);
 
+PARALLEL_AVAILABLE_IN_ALL
+ParallelContainment parallel_command_task_get_containment     (ParallelCommandTask  *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void                parallel_command_task_set_containment     (ParallelCommandTask  *self,
+                                                               ParallelContainment   containment);
+
 G_END_DECLS

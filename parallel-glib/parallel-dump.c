@@ -5,6 +5,7 @@
 
 #include "parallel-run.h"
 
+#include "parallel-diagnosis.h"
 #include "parallel-task-private.h"
 
 /* What a run is doing, as text. */
@@ -72,6 +73,9 @@ append_step (GString      *text,
   g_autofree char *last_line = parallel_step_dup_last_line (step);
   g_autoptr (GError) stopping = parallel_step_dup_stop_reason (step);
   g_autoptr (GSubprocess) subprocess = parallel_step_dup_subprocess (step);
+  ParallelWhereabouts where = parallel_step_get_whereabouts (step);
+  g_autofree char *mark = where.mark;
+  g_autofree char *doing = parallel_diagnosis_glance (&where, parallel_step_get_started (step));
   const char *pid = subprocess != NULL ? g_subprocess_get_identifier (subprocess) : NULL;
 
   g_string_append_printf (text, "  step %" G_GINT64_FORMAT " “%s”: running for %.1f s",
@@ -84,6 +88,8 @@ append_step (GString      *text,
   if (what != NULL)
     g_string_append_printf (text, ", %s", what);
   g_string_append_c (text, '\n');
+  if (doing != NULL)
+    g_string_append_printf (text, "    doing:\n%s\n", doing);
   if (stopping != NULL)
     g_string_append_printf (text, "    being stopped: %s\n", stopping->message);
   if (status != NULL)

@@ -5,8 +5,7 @@
 
 #pragma once
 
-/* The system calls of parallel-glib-exec, for that one file only: each returns -errno on
- * failure.
+/* The system calls of parallel-glib-exec, for its files only: each returns -errno on failure.
  *
  * With PARALLEL_EXEC_FREESTANDING they are made directly and the helper has no C library, whose
  * start-up would cost twenty times what the helper does. The C library's headers are used for
@@ -21,30 +20,24 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Older headers lack it; the number is the same everywhere. */
 #ifndef SYS_close_range
 # define SYS_close_range 436
 #endif
+#ifndef SYS_pidfd_open
+# define SYS_pidfd_open 434
+#endif
 
 #ifdef PARALLEL_EXEC_FREESTANDING
 
 #if defined (__x86_64__) && !defined (__ILP32__)
-
-__asm__ (".text\n"
-         ".globl _start\n"
-         ".type _start, @function\n"
-         "_start:\n"
-         "  xor %ebp, %ebp\n"
-         "  mov %rsp, %rdi\n"
-         "  and $-16, %rsp\n"
-         "  call parallel_exec_start\n"
-         "  hlt\n"
-         ".size _start, . - _start\n");
 
 static inline long
 sys_call (long number,
@@ -66,18 +59,6 @@ sys_call (long number,
 }
 
 #elif defined (__aarch64__) && !defined (__ILP32__)
-
-__asm__ (".text\n"
-         ".globl _start\n"
-         ".type _start, %function\n"
-         "_start:\n"
-         "  mov x29, #0\n"
-         "  mov x30, #0\n"
-         "  mov x0, sp\n"
-         "  and sp, x0, #-16\n"
-         "  bl parallel_exec_start\n"
-         "  brk #1\n"
-         ".size _start, . - _start\n");
 
 static inline long
 sys_call (long number,
@@ -104,36 +85,6 @@ sys_call (long number,
 #else
 # error "No system calls for this processor: build without PARALLEL_EXEC_FREESTANDING"
 #endif
-
-/* The compiler may call these two for structures, even when told -ffreestanding. The empty asm
- * keeps it from recognising the loops and making each function call itself. */
-void *
-memset (void   *target,
-        int     value,
-        size_t  size)
-{
-  for (size_t i = 0; i < size; i++)
-    {
-      ((volatile char *) target)[i] = (char) value;
-      __asm__ volatile ("");
-    }
-
-  return target;
-}
-
-void *
-memcpy (void       *restrict target,
-        const void *restrict source,
-        size_t               size)
-{
-  for (size_t i = 0; i < size; i++)
-    {
-      ((volatile char *) target)[i] = ((const char *) source)[i];
-      __asm__ volatile ("");
-    }
-
-  return target;
-}
 
 static inline void __attribute__ ((noreturn))
 sys_exit (int status)
@@ -175,10 +126,11 @@ sys_chdir (const char *path)
 }
 
 static inline long
-sys_open (const char *path,
-          int         flags)
+sys_open_at (int         folder,
+             const char *path,
+             int         flags)
 {
-  return sys_call (SYS_openat, AT_FDCWD, (long) path, flags, 0, 0);
+  return sys_call (SYS_openat, folder, (long) path, flags, 0, 0);
 }
 
 static inline long
@@ -217,12 +169,41 @@ sys_move_to (int fd,
   return sys_call (SYS_dup3, fd, target, O_CLOEXEC, 0, 0);
 }
 
+/* @milliseconds: negative for no limit. */
 static inline long
-sys_wait_writable (int fd)
+sys_poll (struct pollfd *items,
+          unsigned int   n_items,
+          int            milliseconds)
 {
-  struct pollfd item = { fd, POLLOUT, 0 };
+  struct timespec limit = { milliseconds / 1000, milliseconds % 1000 * 1000000L };
 
-  return sys_call (SYS_ppoll, (long) &item, 1, 0, 0, 0);
+  return sys_call (SYS_ppoll, (long) items, n_items, milliseconds < 0 ? 0 : (long) &limit, 0, 0);
+}
+
+static inline long
+sys_get_entries (int    fd,
+                 void  *buffer,
+                 size_t size)
+{
+  return sys_call (SYS_getdents64, fd, (long) buffer, (long) size, 0, 0);
+}
+
+static inline long
+sys_open_pid (long pid)
+{
+  return sys_call (SYS_pidfd_open, pid, 0, 0, 0, 0);
+}
+
+static inline long
+sys_open_signals (uint64_t signals)
+{
+  return sys_call (SYS_signalfd4, -1, (long) &signals, sizeof signals, SFD_NONBLOCK | SFD_CLOEXEC, 0);
+}
+
+static inline long
+sys_setsid (void)
+{
+  return sys_call (SYS_setsid, 0, 0, 0, 0, 0);
 }
 
 /* Bit n - 1 stands for signal n. */
@@ -259,9 +240,10 @@ sys_fork (void)
 static inline long
 sys_wait4 (long           pid,
            int           *status,
+           int            options,
            struct rusage *usage)
 {
-  return sys_call (SYS_wait4, pid, (long) status, 0, (long) usage, 0);
+  return sys_call (SYS_wait4, pid, (long) status, options, (long) usage, 0);
 }
 
 static inline long
@@ -286,7 +268,7 @@ sys_result (long result)
 #define sys_setpgid(pid, group)    sys_result (setpgid (pid, group))
 #define sys_prctl(option, value)   sys_result (prctl (option, (long) (value), 0L, 0L, 0L))
 #define sys_chdir(path)            sys_result (chdir (path))
-#define sys_open(path, flags)      sys_result (open (path, flags))
+#define sys_open_at(folder, path, flags) sys_result (openat (folder, path, flags))
 #define sys_read(fd, data, size)   sys_result (read (fd, data, size))
 #define sys_write(fd, data, size)  sys_result (write (fd, data, size))
 #define sys_close(fd)              sys_result (close (fd))
@@ -294,15 +276,32 @@ sys_result (long result)
 #define sys_move_to(fd, target)    sys_result (dup3 (fd, target, O_CLOEXEC))
 #define sys_kill(pid, number)      sys_result (kill (pid, number))
 #define sys_fork()                 sys_result (fork ())
-#define sys_wait4(pid, status, ru) sys_result (wait4 (pid, status, 0, ru))
+#define sys_poll(items, n, limit)  sys_result (poll (items, n, limit))
+#define sys_open_pid(pid)          sys_result (syscall (SYS_pidfd_open, (pid_t) (pid), 0u))
+#define sys_setsid()               sys_result (setsid ())
+#define sys_get_entries(fd, data, size)      sys_result (syscall (SYS_getdents64, fd, data, size))
+#define sys_wait4(pid, status, options, ru)  sys_result (wait4 (pid, status, options, ru))
 #define sys_execve(path, argv, env) sys_result (execve (path, argv, env))
 
-static inline long
-sys_wait_writable (int fd)
+static inline void
+sys_make_set (uint64_t  signals,
+              sigset_t *set)
 {
-  struct pollfd item = { fd, POLLOUT, 0 };
+  sigemptyset (set);
+  for (int number = 1; number <= 64; number++)
+    {
+      if ((signals >> (number - 1)) & 1)
+        sigaddset (set, number);
+    }
+}
 
-  return sys_result (poll (&item, 1, -1));
+static inline long
+sys_open_signals (uint64_t signals)
+{
+  sigset_t set;
+
+  sys_make_set (signals, &set);
+  return sys_result (signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
 static inline void
@@ -310,12 +309,7 @@ sys_set_signal_mask (uint64_t blocked)
 {
   sigset_t set;
 
-  sigemptyset (&set);
-  for (int number = 1; number <= 64; number++)
-    {
-      if ((blocked >> (number - 1)) & 1)
-        sigaddset (&set, number);
-    }
+  sys_make_set (blocked, &set);
   sigprocmask (SIG_SETMASK, &set, NULL);
 }
 
@@ -331,3 +325,5 @@ sys_reset_signal (int number)
 }
 
 #endif
+
+#define sys_open(path, flags) sys_open_at (AT_FDCWD, path, flags)

@@ -3,9 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
-#include "parallel-exec-protocol.h"
-
-#include "parallel-exec-syscalls.h"
+#include "parallel-exec.h"
 
 /* Stands between GSubprocess and the program of a step, and does what posix_spawn() cannot: a
  * process group, death with the program that runs the steps, working directory, default signals,
@@ -15,19 +13,70 @@
  * It is started once for every step, so it allocates nothing, needs no C library, and makes no
  * call that is not needed. */
 
-#define N_SIGNALS   64
-#define ALL_SIGNALS UINT64_MAX
+#define N_SIGNALS 64
 
-typedef struct
+#ifdef PARALLEL_EXEC_FREESTANDING
+
+# ifdef __x86_64__
+__asm__ (".text\n"
+         ".globl _start\n"
+         ".type _start, @function\n"
+         "_start:\n"
+         "  xor %ebp, %ebp\n"
+         "  mov %rsp, %rdi\n"
+         "  and $-16, %rsp\n"
+         "  call parallel_exec_start\n"
+         "  hlt\n"
+         ".size _start, . - _start\n");
+# else
+__asm__ (".text\n"
+         ".globl _start\n"
+         ".type _start, %function\n"
+         "_start:\n"
+         "  mov x29, #0\n"
+         "  mov x30, #0\n"
+         "  mov x0, sp\n"
+         "  and sp, x0, #-16\n"
+         "  bl parallel_exec_start\n"
+         "  brk #1\n"
+         ".size _start, . - _start\n");
+# endif
+
+/* The compiler may call these two for structures, even when told -ffreestanding. The empty asm
+ * keeps it from recognising the loops and making each function call itself. */
+void *
+memset (void   *target,
+        int     value,
+        size_t  size)
 {
-  long   pid;
-  char **args;      /* all of the helper's own */
-  char **env;
-} Helper;
+  for (size_t i = 0; i < size; i++)
+    {
+      ((volatile char *) target)[i] = (char) value;
+      __asm__ volatile ("");
+    }
+
+  return target;
+}
+
+void *
+memcpy (void       *restrict target,
+        const void *restrict source,
+        size_t               size)
+{
+  for (size_t i = 0; i < size; i++)
+    {
+      ((volatile char *) target)[i] = ((const char *) source)[i];
+      __asm__ volatile ("");
+    }
+
+  return target;
+}
+
+#endif
 
 /* The write end does not block. That a start was not reported hardly matters, so a full pipe
  * must not delay it; everything else waits for the other side. */
-static void
+void
 report (const ParallelExecRecord *record)
 {
   for (;;)
@@ -35,13 +84,17 @@ report (const ParallelExecRecord *record)
       long result = sys_write (PARALLEL_EXEC_REPORT_FD, record, sizeof *record);
 
       if (result == -EAGAIN && record->kind != PARALLEL_EXEC_STARTED)
-        sys_wait_writable (PARALLEL_EXEC_REPORT_FD);
+        {
+          struct pollfd pipe = { PARALLEL_EXEC_REPORT_FD, POLLOUT, 0 };
+
+          sys_poll (&pipe, 1, -1);
+        }
       else if (result != -EINTR)
         return;
     }
 }
 
-static void __attribute__ ((noreturn))
+void
 fail (const Helper     *helper,
       ParallelExecKind  kind,
       long              error)
@@ -53,7 +106,7 @@ fail (const Helper     *helper,
   sys_exit (PARALLEL_EXEC_EXIT_FAILED);
 }
 
-static long
+long
 parse_number (const char *text)
 {
   unsigned long number = 0;
@@ -95,34 +148,53 @@ get_table_size (void)
   return 65536;
 }
 
-/* Leaves 0, 1, 2 and the report pipe, which the program will not see. close_range() needs Linux
- * 5.9, and some containers' seccomp filters refuse what they do not know. */
-static void
-close_stray_descriptors (long report_fd)
+/* close_range() needs Linux 5.9, and some containers' seccomp filters refuse what they do not
+ * know. */
+void
+close_from (unsigned int first,
+            unsigned int last)
 {
-  sys_move_to ((int) report_fd, PARALLEL_EXEC_REPORT_FD);
-
-  if (sys_close_range (PARALLEL_EXEC_REPORT_FD + 1, ~0u) < 0)
+  if (sys_close_range (first, last) < 0)
     {
-      long size = get_table_size ();
+      long size = last < 1024 ? (long) last + 1 : get_table_size ();
 
-      for (long fd = PARALLEL_EXEC_REPORT_FD + 1; fd < size; fd++)
+      for (long fd = first; fd < size; fd++)
         sys_close ((int) fd);
     }
 }
 
-/* Asks for death with @parent, which may have died before that. 0 is a parent in another process
- * id namespace. */
-static void
-die_with_parent (long parent)
+/* 0 is a parent in another process id namespace. */
+void
+die_with (long parent,
+          int  number)
 {
   long actual;
 
-  sys_prctl (PR_SET_PDEATHSIG, SIGKILL);
+  sys_prctl (PR_SET_PDEATHSIG, number);
 
   actual = sys_getppid ();
   if (actual != parent && actual != 0)
     sys_exit (PARALLEL_EXEC_EXIT_FAILED);
+}
+
+/* Before the program runs, so that nothing that it starts is unguarded. The write end does not
+ * block: a guardian that does not read must not stop a step. */
+static void
+tell_guardian (const Helper *helper)
+{
+  const char *text = helper->args[PARALLEL_EXEC_ARG_GUARDIAN_FD];
+  ParallelExecGroup group = (ParallelExecGroup) helper->pid;
+
+  if (text[0] != '-')
+    sys_write ((int) parse_number (text), &group, sizeof group);
+}
+
+/* Leaves 0, 1, 2 and the report pipe, which the program will not see. */
+static void
+close_stray_descriptors (long report_fd)
+{
+  sys_move_to ((int) report_fd, PARALLEL_EXEC_REPORT_FD);
+  close_from (PARALLEL_EXEC_REPORT_FD + 1, ~0u);
 }
 
 /* A program for another processor is no script either, and what the shell says about it helps
@@ -141,12 +213,42 @@ looks_like_binary (const char *path)
          && magic[0] == 0x7f && magic[1] == 'E' && magic[2] == 'L' && magic[3] == 'F';
 }
 
-static void __attribute__ ((noreturn))
+static int
+is_mark (const char *variable)
+{
+  static const char name[] = PARALLEL_EXEC_MARK_NAME "=";
+  size_t i = 0;
+
+  while (name[i] != '\0' && variable[i] == name[i])
+    i++;
+
+  return name[i] == '\0';
+}
+
+/* The environment with the mark, in @marked, which has room for it. */
+static void
+mark_environment (const Helper  *helper,
+                  char         **marked)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; helper->env[i] != NULL; i++)
+    {
+      if (!is_mark (helper->env[i]))
+        marked[n++] = helper->env[i];
+    }
+  marked[n++] = helper->args[PARALLEL_EXEC_ARG_MARK];
+  marked[n] = NULL;
+}
+
+void
 become_program (const Helper *helper)
 {
   static char shell[] = "/bin/sh";
   char **args = helper->args;
   char *program = args[PARALLEL_EXEC_ARG_PROGRAM];
+  size_t n_variables = 0;
+  char **env;
   long result;
 
   if (args[PARALLEL_EXEC_ARG_CWD][0] != '\0')
@@ -156,9 +258,13 @@ become_program (const Helper *helper)
         fail (helper, PARALLEL_EXEC_NO_CWD, -result);
     }
 
+  while (helper->env[n_variables] != NULL)
+    n_variables++;
+  env = __builtin_alloca ((n_variables + 2) * sizeof env[0]);
+  mark_environment (helper, env);
   sys_set_signal_mask (0);
 
-  result = sys_execve (program, args + PARALLEL_EXEC_ARG_ARGV, helper->env);
+  result = sys_execve (program, args + PARALLEL_EXEC_ARG_ARGV, env);
 
   if (result != -ENOEXEC || looks_like_binary (program))
     fail (helper, PARALLEL_EXEC_NO_PROGRAM, -result);
@@ -166,81 +272,27 @@ become_program (const Helper *helper)
   /* As execvp() does. */
   args[PARALLEL_EXEC_ARG_ARGV] = program;
   args[PARALLEL_EXEC_ARG_PROGRAM] = shell;
-  result = sys_execve (shell, args + PARALLEL_EXEC_ARG_PROGRAM, helper->env);
+  result = sys_execve (shell, args + PARALLEL_EXEC_ARG_PROGRAM, env);
   fail (helper, PARALLEL_EXEC_NO_SHELL, -result);
 }
 
-static void
-report_usage (const Helper        *helper,
-              const struct rusage *usage)
+static int
+has_mode (const char *modes,
+          char        mode)
 {
-  ParallelExecRecord record = { .kind = PARALLEL_EXEC_USAGE, .pid = (int32_t) helper->pid };
+  while (*modes != '\0' && *modes != mode)
+    modes++;
 
-  record.user_time = (int64_t) usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec;
-  record.system_time = (int64_t) usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec;
-  record.max_rss = usage->ru_maxrss;
-  report (&record);
+  return *modes != '\0';
 }
 
-/* Ends as the program ended, so that who waits for the helper sees the program's own status. */
 static void __attribute__ ((noreturn))
-end_like (const Helper *helper,
-          int           status)
+refuse (void)
 {
-  if (WIFSIGNALED (status))
-    {
-      int number = WTERMSIG (status);
+  static const char text[] = "parallel-glib-exec: only parallel-glib can start this\n";
 
-      /* The program left the core dump, if any. RLIMIT_CORE would not do: it is ignored when the
-       * core goes to a program. */
-      sys_prctl (PR_SET_DUMPABLE, 0);
-      sys_kill (helper->pid, number);
-      sys_set_signal_mask (ALL_SIGNALS & ~((uint64_t) 1 << (number - 1)));
-      sys_exit (128 + number);
-    }
-
-  sys_exit (WEXITSTATUS (status));
-}
-
-/* A process that only this one waits for is the way to its resource use: GLib reaps its own
- * without it. And because it is forked from here, its peak memory is its own, and not what it
- * shared with a big program for the moment of a vfork().
- *
- * All signals are blocked meanwhile: one sent to the group is the program's to handle, and its
- * usage must still be reported. SIGKILL takes both. */
-static void __attribute__ ((noreturn))
-supervise (const Helper *helper)
-{
-  struct rusage usage;
-  int status = 0;
-  long child = sys_fork ();
-  long result;
-
-  if (child < 0)
-    fail (helper, PARALLEL_EXEC_NO_FORK, -child);
-
-  if (child == 0)
-    {
-      die_with_parent (helper->pid);
-      become_program (helper);
-    }
-
-  /* Who reads the program's output must see its end when the program ends. */
-  if (sys_close_range (0, 2) < 0)
-    {
-      for (int fd = 0; fd <= 2; fd++)
-        sys_close (fd);
-    }
-
-  do
-    result = sys_wait4 (child, &status, &usage);
-  while (result == -EINTR);
-
-  if (result != child)
-    sys_exit (PARALLEL_EXEC_EXIT_FAILED);
-
-  report_usage (helper, &usage);
-  end_like (helper, status);
+  (void) !sys_write (2, text, sizeof text - 1);
+  sys_exit (PARALLEL_EXEC_EXIT_FAILED);
 }
 
 static void __attribute__ ((noreturn))
@@ -250,34 +302,38 @@ run (int    argc,
 {
   Helper helper = { .pid = sys_getpid (), .args = argv, .env = env };
   ParallelExecRecord started = { .kind = PARALLEL_EXEC_STARTED, .pid = (int32_t) helper.pid };
-  const char *mode;
+  const char *modes;
 
-  if (argc <= PARALLEL_EXEC_ARG_ARGV)
-    {
-      static const char text[] = "parallel-glib-exec: only parallel-glib can start this\n";
-
-      (void) !sys_write (2, text, sizeof text - 1);
-      sys_exit (PARALLEL_EXEC_EXIT_FAILED);
-    }
+  if (argc <= PARALLEL_EXEC_ARG_PARENT)
+    refuse ();
+  modes = argv[PARALLEL_EXEC_ARG_MODE];
+  helper.parent = parse_number (argv[PARALLEL_EXEC_ARG_PARENT]);
 
   /* Blocked until the program is executed; the thread that started this has them blocked anyway.
    * Handlers are gone since this was executed, but what the parent ignores is still ignored. */
   sys_set_signal_mask (ALL_SIGNALS);
   for (int number = 1; number <= N_SIGNALS; number++)
     sys_reset_signal (number);
+
+  if (modes[0] == PARALLEL_EXEC_VERSION && has_mode (modes, PARALLEL_EXEC_GUARD))
+    guard (&helper);
+  if (argc <= PARALLEL_EXEC_ARG_ARGV)
+    refuse ();
+
   sys_setpgid (0, 0);
-  die_with_parent (parse_number (argv[PARALLEL_EXEC_ARG_PARENT]));
+  die_with (helper.parent,
+            has_mode (modes, PARALLEL_EXEC_TREE) ? PARALLEL_EXEC_SIGNAL_KILL : SIGKILL);
+  tell_guardian (&helper);
   close_stray_descriptors (parse_number (argv[PARALLEL_EXEC_ARG_REPORT_FD]));
 
   started.number = (uint32_t) parse_number (argv[PARALLEL_EXEC_ARG_NUMBER]);
   report (&started);
 
-  mode = argv[PARALLEL_EXEC_ARG_MODE];
-  if (mode[0] != PARALLEL_EXEC_VERSION)
+  if (modes[0] != PARALLEL_EXEC_VERSION)
     fail (&helper, PARALLEL_EXEC_NO_PROTOCOL, EPROTO);
 
-  if (mode[1] == PARALLEL_EXEC_MEASURE)
-    supervise (&helper);
+  if (modes[1] != '\0')
+    supervise (&helper, has_mode (modes, PARALLEL_EXEC_TREE));
 
   become_program (&helper);
 }

@@ -10,6 +10,11 @@
 
 G_BEGIN_DECLS
 
+/* What there is to print of a step, one after the other: its two streams, and what the run notes of
+ * it, which goes where its standard error goes. */
+#define PARALLEL_N_PARTS   3
+#define PARALLEL_PART_NOTE 2
+
 /* What one attempt of a step wrote to one stream: a growing sequence of bytes in a spool.
  *
  * One writer at a time (the caller sees to that), any number of readers in any threads. With a

@@ -21,4 +21,5 @@ G_DEFINE_ENUM_TYPE (ParallelRunError, parallel_run_error,
                     G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_SILENT, "silent"),
                     G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_HALTED, "halted"),
                     G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_OUTPUT_LIMIT, "output-limit"),
-                    G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_CLOSED, "closed"))
+                    G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_CLOSED, "closed"),
+                    G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_EXIT_TIMED_OUT, "exit-timed-out"))

@@ -33,6 +33,7 @@ G_BEGIN_DECLS
  * @PARALLEL_RUN_ERROR_HALTED: the run or the step was stopped before it could end
  * @PARALLEL_RUN_ERROR_OUTPUT_LIMIT: a step wrote more than its output limit
  * @PARALLEL_RUN_ERROR_CLOSED: the queue is closed and takes nothing more
+ * @PARALLEL_RUN_ERROR_EXIT_TIMED_OUT: a program or a worker did not end within its exit timeout
  *
  * What goes wrong with steps and runs.
  *
@@ -47,7 +48,8 @@ typedef enum
   PARALLEL_RUN_ERROR_SILENT,
   PARALLEL_RUN_ERROR_HALTED,
   PARALLEL_RUN_ERROR_OUTPUT_LIMIT,
-  PARALLEL_RUN_ERROR_CLOSED
+  PARALLEL_RUN_ERROR_CLOSED,
+  PARALLEL_RUN_ERROR_EXIT_TIMED_OUT
 } ParallelRunError;
 
 PARALLEL_AVAILABLE_IN_ALL

@@ -5,6 +5,7 @@
 
 #include "parallel-run.h"
 
+#include "parallel-engine.h"
 #include "parallel-failure.h"
 #include "parallel-run-error.h"
 #include "parallel-task-private.h"
@@ -184,7 +185,10 @@ parallel_run_start_item (ParallelRun  *run,
   step = borrow_step (run, item);
   task = parallel_step_get_task (step);
   limits = get_limits (run, step);
-  parallel_step_begin (step, cancellable, limits.kill_grace);
+  parallel_step_begin (step, cancellable, &limits,
+                       item->worker != NULL ? parallel_worker_thread_get_tid (item->worker) : 0);
+  if (item->onexit)
+    parallel_step_begin_leaving (step);
   if (parallel_task_get_place (task) != PARALLEL_TASK_PLACE_ENGINE)
     post_started (run, step);
 
@@ -197,7 +201,7 @@ parallel_run_start_item (ParallelRun  *run,
                                                   "The step was cancelled before it was started"));
   else
     {
-      if (limits.timeout > 0 || limits.silence_timeout > 0)
+      if (limits.timeout > 0 || limits.silence_timeout > 0 || limits.exit_timeout > 0)
         parallel_run_watch (run, step, &limits);
       parallel_task_start (task, step);
     }
@@ -209,8 +213,9 @@ parallel_run_fail_item (ParallelRun  *run,
                         GError       *error)
 {
   ParallelStep *step = borrow_step (run, item);
+  ParallelStepLimits limits = get_limits (run, step);
 
-  parallel_step_begin (step, NULL, 0);
+  parallel_step_begin (step, NULL, &limits, 0);
   post_started (run, step);
   parallel_step_end (step, error);
 }
@@ -238,13 +243,15 @@ host_started (gpointer      host,
 
 static ParallelOutput *
 host_new_output (gpointer      host,
-                 ParallelStep *step)
+                 ParallelStep *step,
+                 guint         part)
 {
   ParallelRun *run = host;
   ParallelRunConfig config = parallel_run_get_config (run);
   ParallelStepLimits limits = parallel_step_get_limits (step, &config.limits);
 
-  return parallel_output_new (run->spool, limits.output_limit, config.output_limit_policy);
+  return parallel_output_new (run->spool, part == PARALLEL_PART_NOTE ? 0 : limits.output_limit,
+                              config.output_limit_policy);
 }
 
 static void
@@ -254,7 +261,7 @@ host_opened (gpointer      host,
   ParallelRun *run = host;
   ParallelStepLimits limits = get_limits (run, step);
   g_autofree char *name = parallel_step_dup_name (step);
-  ParallelOutput *outputs[2];
+  ParallelOutput *outputs[PARALLEL_N_PARTS];
   ParallelStep *shown = NULL;
 
   /* The step itself is only needed for the signal, and would stay alive until all before it is
@@ -267,9 +274,9 @@ host_opened (gpointer      host,
   parallel_step_dup_outputs (step, outputs);
   parallel_sequencer_add (run->sequencer, parallel_step_get_index (step), name,
                           (int) parallel_step_get_attempt (step) >= limits.max_attempts,
-                          outputs[0], outputs[1], shown);
-  g_clear_pointer (&outputs[0], parallel_output_unref);
-  g_clear_pointer (&outputs[1], parallel_output_unref);
+                          outputs, shown);
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
+    g_clear_pointer (&outputs[i], parallel_output_unref);
 }
 
 static void
@@ -279,6 +286,14 @@ host_wrote (gpointer      host,
   ParallelRun *run = host;
 
   parallel_sequencer_wrote (run->sequencer, parallel_step_get_index (step));
+}
+
+static void
+host_leaving (gpointer      host,
+              ParallelStep *step)
+{
+  if (parallel_engine_is_current ())
+    parallel_run_rewatch (step);
 }
 
 static void
@@ -482,10 +497,10 @@ close_outputs (ParallelRun  *run,
                ParallelItem *item,
                gboolean      printed)
 {
-  ParallelOutput *outputs[2];
+  ParallelOutput *outputs[PARALLEL_N_PARTS];
 
   parallel_step_dup_outputs (item->step, outputs);
-  for (guint i = 0; i < 2; i++)
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     if (outputs[i] != NULL)
       {
         parallel_output_close (outputs[i]);
@@ -584,6 +599,7 @@ const ParallelStepHost parallel_run_step_host =
   .new_output = host_new_output,
   .opened = host_opened,
   .wrote = host_wrote,
+  .leaving = host_leaving,
   .ended = host_ended,
   .stop = host_stop,
   .changed = host_changed,

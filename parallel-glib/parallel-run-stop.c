@@ -5,11 +5,15 @@
 
 #include "parallel-run.h"
 
+#include "parallel-diagnosis.h"
 #include "parallel-engine.h"
 #include "parallel-run-error.h"
 #include "parallel-task-private.h"
 
 /* Time limits and stopping.
+ *
+ * A step over a limit is looked at before it is stopped. That takes up to 2 s, in which the step may
+ * end by itself, and the run be halted: then it is stopped at once.
  *
  * A watch is the clock of one attempt; its timer lives in the engine. The attempt and its watch
  * end in different threads, so the watch has no reference to the step but a pointer that is
@@ -25,6 +29,7 @@ typedef struct
   ParallelRun   *run;             /* a reference */
   double         timeout;         /* seconds, 0 for none */
   double         silence_timeout;
+  double         exit_timeout;
   gboolean       abandons;        /* the clock of a kill grace: the attempt is abandoned at the end of it */
   double         grace;
 
@@ -33,7 +38,12 @@ typedef struct
 
   /* Engine thread only. */
   GSource       *timer;
+  gint64         deadline;        /* of timer, monotonic time */
+  gboolean       pardoned;        /* the deadline was put off because this program stood still */
 } Watch;
+
+/* A clock that comes so much too late was stopped, with this program or the whole machine. */
+#define TOO_LATE (G_USEC_PER_SEC / 2)
 
 static GMutex watch_mutex;
 
@@ -59,9 +69,9 @@ watch_dup_step (Watch *watch)
   return step;
 }
 
-static gint64
-after (gint64 time,
-       double seconds)
+gint64
+parallel_run_after (gint64 time,
+                    double seconds)
 {
   return time + (gint64) (MIN (seconds, G_MAXINT64 / (4.0 * G_USEC_PER_SEC)) * G_USEC_PER_SEC);
 }
@@ -74,9 +84,11 @@ get_deadline (Watch        *watch,
   gint64 deadline = G_MAXINT64;
 
   if (watch->timeout > 0)
-    deadline = after (parallel_step_get_started (step), watch->timeout);
+    deadline = parallel_run_after (parallel_step_get_started (step), watch->timeout);
   if (watch->silence_timeout > 0)
-    deadline = MIN (deadline, after (parallel_step_get_activity (step), watch->silence_timeout));
+    deadline = MIN (deadline, parallel_run_after (parallel_step_get_activity (step), watch->silence_timeout));
+  if (watch->exit_timeout > 0 && parallel_step_get_leaving (step) != 0)
+    deadline = MIN (deadline, parallel_run_after (parallel_step_get_leaving (step), watch->exit_timeout));
 
   return deadline;
 }
@@ -87,15 +99,84 @@ limit_error (Watch        *watch,
 {
   gint64 now = g_get_monotonic_time ();
 
-  if (watch->timeout > 0 && now >= after (parallel_step_get_started (step), watch->timeout))
+  if (watch->timeout > 0 && now >= parallel_run_after (parallel_step_get_started (step), watch->timeout))
     return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT,
                         "The step was stopped because it took longer than its timeout of %g s", watch->timeout);
   if (watch->silence_timeout > 0 &&
-      now >= after (parallel_step_get_activity (step), watch->silence_timeout))
+      now >= parallel_run_after (parallel_step_get_activity (step), watch->silence_timeout))
     return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_SILENT,
                         "The step was stopped because it gave no sign of life for its silence timeout of %g s",
                         watch->silence_timeout);
+  if (watch->exit_timeout > 0 && parallel_step_get_leaving (step) != 0 &&
+      now >= parallel_run_after (parallel_step_get_leaving (step), watch->exit_timeout))
+    return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_EXIT_TIMED_OUT,
+                        "The step was stopped because it did not end within its exit timeout of %g s "
+                        "after its last output was closed", watch->exit_timeout);
   return NULL;
+}
+
+static void
+set_deadline (Watch  *watch,
+              gint64  deadline)
+{
+  watch->deadline = deadline;
+  g_source_set_ready_time (watch->timer, deadline);
+}
+
+/* While this program is stopped, what the step says is not heard, and its own code does not run:
+ * it gets as much time again, though not more than the half of a minute. */
+static gboolean
+pardon (Watch *watch)
+{
+  gint64 late = g_get_monotonic_time () - watch->deadline;
+
+  if (late < TOO_LATE || watch->pardoned)
+    return FALSE;
+
+  watch->pardoned = TRUE;
+  set_deadline (watch, g_get_monotonic_time () + MIN (late, 30 * G_USEC_PER_SEC));
+  return TRUE;
+}
+
+static void
+diagnosed (gpointer  user_data,
+           char     *text)
+{
+  Watch *watch = user_data;
+  ParallelStep *step = watch_dup_step (watch);
+
+  if (step != NULL && parallel_step_set_diagnosing (step, FALSE))
+    {
+      g_autofree char *name = parallel_step_dup_name (step);
+      g_autoptr (GError) reason = parallel_step_dup_stop_reason (step);
+      g_autofree char *heading = g_strdup_printf ("parallel-glib: step “%s”: %s", name,
+                                                  reason != NULL ? reason->message : "");
+
+      parallel_step_take_diagnosis (step, heading, g_steal_pointer (&text));
+      parallel_run_stop_attempt (watch->run, step);
+    }
+
+  g_free (text);
+  parallel_run_drop_step (watch->run, step);
+  watch_unref (watch);
+}
+
+/* Takes @reason. */
+static void
+diagnose (Watch        *watch,
+          ParallelStep *step,
+          GError       *reason)
+{
+  ParallelWhereabouts where = parallel_step_get_whereabouts (step);
+
+  if (parallel_step_take_stop_reason (step, reason))
+    {
+      parallel_step_set_diagnosing (step, TRUE);
+      g_atomic_ref_count_inc (&watch->ref_count);
+      parallel_diagnose (&where, parallel_step_get_started (step),
+                         parallel_run_get_config (watch->run).backtraces, diagnosed, watch);
+    }
+  g_free (where.mark);
 }
 
 static gboolean
@@ -110,11 +191,16 @@ clock_cb (gpointer user_data)
 
   if (watch->abandons)
     parallel_step_abandon (step);
-  else if ((error = limit_error (watch, step)) != NULL)
-    parallel_run_stop_step (watch->run, step, error);
+  else if ((error = limit_error (watch, step)) != NULL && !pardon (watch))
+    diagnose (watch, step, g_steal_pointer (&error));
   else
     {
-      g_source_set_ready_time (watch->timer, get_deadline (watch, step));
+      if (error == NULL)
+        {
+          watch->pardoned = FALSE;
+          set_deadline (watch, get_deadline (watch, step));
+        }
+      g_clear_error (&error);
       parallel_run_drop_step (watch->run, step);
       return G_SOURCE_CONTINUE;
     }
@@ -132,10 +218,11 @@ arm (ParallelMail *mail,
 
   if (step != NULL)
     {
-      gint64 deadline = watch->abandons ? after (g_get_monotonic_time (), watch->grace)
+      gint64 deadline = watch->abandons ? parallel_run_after (g_get_monotonic_time (), watch->grace)
                                         : get_deadline (watch, step);
 
       watch->timer = parallel_engine_add_timer (deadline, clock_cb, watch);
+      watch->deadline = deadline;
       parallel_run_drop_step (watch->run, step);
     }
   watch_unref (watch);
@@ -178,6 +265,7 @@ start_watch (ParallelRun              *run,
     {
       watch->timeout = limits->timeout;
       watch->silence_timeout = limits->silence_timeout;
+      watch->exit_timeout = limits->exit_timeout;
     }
 
   g_mutex_lock (&step->mutex);
@@ -223,6 +311,20 @@ parallel_run_unwatch (ParallelStep *step)
       g_mutex_unlock (&watch_mutex);
       parallel_engine_post (&watch->end_mail, disarm);
     }
+}
+
+void
+parallel_run_rewatch (ParallelStep *step)
+{
+  Watch *watch;
+
+  /* It goes in this thread only. */
+  g_mutex_lock (&step->mutex);
+  watch = step->watches[FALSE];
+  g_mutex_unlock (&step->mutex);
+
+  if (watch != NULL && watch->timer != NULL)
+    set_deadline (watch, get_deadline (watch, step));
 }
 
 /* ---- stopping ---- */
@@ -306,20 +408,11 @@ cancel_waiting (ParallelRun  *run,
 }
 
 void
-parallel_run_stop_step (ParallelRun  *run,
-                        ParallelStep *step,
-                        GError       *reason)
+parallel_run_stop_attempt (ParallelRun  *run,
+                           ParallelStep *step)
 {
   ParallelTaskPlace place = parallel_task_get_place (parallel_step_get_task (step));
   StopMail *mail;
-
-  if (cancel_waiting (run, step))
-    {
-      g_error_free (reason);
-      return;
-    }
-  if (!parallel_step_take_stop_reason (step, reason))
-    return;
 
   switch (place)
     {
@@ -345,132 +438,18 @@ parallel_run_stop_step (ParallelRun  *run,
     }
 }
 
-/* ---- the delay before another attempt ---- */
-
-typedef struct
+void
+parallel_run_stop_step (ParallelRun  *run,
+                        ParallelStep *step,
+                        GError       *reason)
 {
-  ParallelMail  mail;
-  ParallelRun  *run;
-  ParallelItem *item;
-  double        seconds;
-  GSource      *timer;      /* engine thread only */
-} Delay;
-
-static void
-delay_free (Delay *delay)
-{
-  if (delay->timer != NULL)
+  if (cancel_waiting (run, step))
     {
-      g_source_destroy (delay->timer);
-      g_source_unref (delay->timer);
-    }
-  parallel_run_drop_item (delay->run, delay->item);
-  parallel_run_unref (delay->run);
-  g_free (delay);
-}
-
-/* Returns FALSE when the run was halted, which has settled the item. */
-static gboolean
-put_back (Delay *delay)
-{
-  ParallelRun *run = delay->run;
-  ParallelActions actions = { NULL };
-  gboolean goes_on;
-
-  g_mutex_lock (&run->mutex);
-  goes_on = run->halt == PARALLEL_RUN_GOES_ON;
-  if (goes_on)
-    {
-      parallel_item_list_remove (&run->delayed, delay->item);
-      parallel_queue_push_head (&run->pending, delay->item);
-      parallel_run_dispatch_locked (run, &actions);
-    }
-  g_mutex_unlock (&run->mutex);
-
-  parallel_run_act (run, &actions);
-  return goes_on;
-}
-
-static gboolean
-delay_over_cb (gpointer user_data)
-{
-  Delay *delay = user_data;
-
-  g_queue_remove (&delay->run->delays, delay);
-  put_back (delay);
-  delay_free (delay);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-delay_in_engine (ParallelMail *mail,
-                 gboolean      closed)
-{
-  Delay *delay = (Delay *) mail;
-  ParallelRun *run = delay->run;
-  gboolean halted;
-
-  g_mutex_lock (&run->mutex);
-  halted = run->halt != PARALLEL_RUN_GOES_ON;
-  g_mutex_unlock (&run->mutex);
-  if (halted)
-    {
-      delay_free (delay);
+      g_error_free (reason);
       return;
     }
 
-  g_queue_push_tail (&run->delays, delay);
-  delay->timer = parallel_engine_add_timer (after (g_get_monotonic_time (), delay->seconds),
-                                            delay_over_cb, delay);
-}
-
-void
-parallel_run_delay (ParallelRun  *run,
-                    ParallelItem *item,
-                    double        seconds)
-{
-  Delay *delay = g_new0 (Delay, 1);
-
-  delay->run = parallel_run_ref (run);
-  delay->item = item;
-  delay->seconds = seconds;
-  if (parallel_engine_start (NULL))
-    parallel_engine_post (&delay->mail, delay_in_engine);
-  else
-    {
-      put_back (delay);
-      delay_free (delay);
-    }
-}
-
-typedef struct
-{
-  ParallelMail  mail;
-  ParallelRun  *run;
-} EndDelaysMail;
-
-static void
-end_delays_in_engine (ParallelMail *mail,
-                      gboolean      closed)
-{
-  EndDelaysMail *end = (EndDelaysMail *) mail;
-  Delay *delay;
-
-  while ((delay = g_queue_pop_head (&end->run->delays)) != NULL)
-    delay_free (delay);
-  parallel_run_unref (end->run);
-  g_free (end);
-}
-
-void
-parallel_run_end_delays (ParallelRun *run)
-{
-  EndDelaysMail *end;
-
-  if (!parallel_engine_start (NULL))
-    return;
-
-  end = g_new0 (EndDelaysMail, 1);
-  end->run = parallel_run_ref (run);
-  parallel_engine_post (&end->mail, end_delays_in_engine);
+  /* What is being looked at is stopped already, and must not wait for that any longer. */
+  if (parallel_step_take_stop_reason (step, reason) || parallel_step_set_diagnosing (step, FALSE))
+    parallel_run_stop_attempt (run, step);
 }

@@ -81,6 +81,7 @@ typedef struct
   ParallelKeepSteps         keep;
   ParallelStepLimits        limits;
   ParallelOutputLimitPolicy output_limit_policy;
+  gboolean                  backtraces;       /* in diagnoses */
 } ParallelRunConfig;
 
 typedef enum
@@ -103,7 +104,7 @@ struct _ParallelRun
   sigset_t                signal_mask;      /* of the creator, for the worker threads */
 
   /* Engine thread only. */
-  GQueue                  delays;           /* in parallel-run-stop.c */
+  GQueue                  delays;           /* in parallel-run-delay.c */
   ParallelSinkWatch      *sink_watch;       /* in parallel-run-over.c, or NULL */
 
   /* Owner's context only. */
@@ -251,6 +252,9 @@ void          parallel_run_watch_sinks    (ParallelRun      *run);
 void          parallel_run_unwatch_sinks  (ParallelRun      *run);
 
 /* parallel-run-stop.c: limits and stopping. */
+/* @time and so many seconds, which may be too many. Microseconds. */
+gint64        parallel_run_after          (gint64            time,
+                                           double            seconds);
 void          parallel_run_stop_step      (ParallelRun      *run,
                                            ParallelStep     *step,
                                            GError           *reason);
@@ -258,6 +262,17 @@ void          parallel_run_watch          (ParallelRun      *run,
                                            ParallelStep     *step,
                                            const ParallelStepLimits *limits);
 void          parallel_run_unwatch        (ParallelStep     *step);
+/* Engine thread: @step has begun to leave, and its clock must look at that. */
+void          parallel_run_rewatch        (ParallelStep     *step);
+/* After the stop reason was taken: stops the attempt. */
+void          parallel_run_stop_attempt   (ParallelRun      *run,
+                                           ParallelStep     *step);
+/* parallel-run-diagnosis.c. Engine thread, after the stop reason was taken: looks at what the step
+ * does, for 2 s at most, and stops it then. */
+void          parallel_run_diagnose       (ParallelRun      *run,
+                                           ParallelStep     *step);
+
+/* parallel-run-delay.c */
 /* Takes a reference to @item, which is in the list of what is delayed. */
 void          parallel_run_delay          (ParallelRun      *run,
                                            ParallelItem     *item,
@@ -290,6 +305,7 @@ char         *parallel_run_dump           (ParallelRun      *run);
 /* parallel-worker-thread.c */
 gboolean      parallel_worker_thread_start (ParallelRun     *run,
                                             GError         **error);
+int           parallel_worker_thread_get_tid (ParallelWorkerThread *worker);
 void          parallel_worker_thread_abandon_locked (ParallelRun  *run,
                                                      ParallelItem *item);
 

@@ -5,6 +5,8 @@
 
 #include "parallel-runner-private.h"
 
+#include "parallel-stop-sequence.h"
+
 /* What a runner does with its steps: how many, how long, how often. */
 
 #define MAX_PARALLEL 100000   /* more threads or processes than any system has room for */
@@ -273,6 +275,139 @@ parallel_background_task_runner_set_silence_timeout (ParallelBackgroundTaskRunne
   config.limits.silence_timeout = seconds;
   parallel_run_set_config (self->run, &config);
   notify (self, "silence-timeout");
+}
+
+/**
+ * parallel_background_task_runner_get_exit_timeout: (get-property exit-timeout)
+ * @self: a runner
+ *
+ * How long the end of a program or worker may take. May be called from any thread.
+ *
+ * Returns: seconds, 0 for no limit
+ */
+double
+parallel_background_task_runner_get_exit_timeout (ParallelBackgroundTaskRunner *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), 0);
+
+  return parallel_run_get_config (self->run).limits.exit_timeout;
+}
+
+/**
+ * parallel_background_task_runner_set_exit_timeout: (set-property exit-timeout)
+ * @self: a runner
+ * @seconds: seconds, 0 for no limit
+ *
+ * Sets how long the end of a program or worker may take.
+ */
+void
+parallel_background_task_runner_set_exit_timeout (ParallelBackgroundTaskRunner *self,
+                                                  double                        seconds)
+{
+  ParallelRunConfig config;
+
+  g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
+  g_return_if_fail (seconds >= 0);
+
+  config = parallel_run_get_config (self->run);
+  if (config.limits.exit_timeout == seconds)
+    return;
+
+  config.limits.exit_timeout = seconds;
+  parallel_run_set_config (self->run, &config);
+  notify (self, "exit-timeout");
+}
+
+/**
+ * parallel_background_task_runner_get_stop_sequence:
+ * @self: a runner
+ *
+ * The signals that a program is sent when it is to stop. May be called from any thread.
+ *
+ * Returns: (transfer none) (nullable): the sequence, or %NULL for SIGTERM and, after the kill grace,
+ *   SIGKILL
+ */
+const char *
+parallel_background_task_runner_get_stop_sequence (ParallelBackgroundTaskRunner *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), NULL);
+
+  return parallel_run_get_config (self->run).limits.stop_sequence;
+}
+
+/**
+ * parallel_background_task_runner_set_stop_sequence:
+ * @self: a runner
+ * @sequence: (nullable): signals and delays, as in [method@Step.set_stop_sequence], or %NULL for
+ *   SIGTERM and, after the kill grace, SIGKILL
+ * @error: return location for an error
+ *
+ * Sets which signals a program is sent when it is to stop.
+ *
+ * Returns: %TRUE, or %FALSE with %G_IO_ERROR_INVALID_ARGUMENT if @sequence is none
+ */
+gboolean
+parallel_background_task_runner_set_stop_sequence (ParallelBackgroundTaskRunner  *self,
+                                                   const char                    *sequence,
+                                                   GError                       **error)
+{
+  ParallelStopSequence parsed;
+  ParallelRunConfig config;
+
+  g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (sequence != NULL && !parallel_stop_sequence_parse (sequence, 0, &parsed, error))
+    return FALSE;
+
+  config = parallel_run_get_config (self->run);
+  if (g_strcmp0 (config.limits.stop_sequence, sequence) == 0)
+    return TRUE;
+
+  config.limits.stop_sequence = g_intern_string (sequence);
+  parallel_run_set_config (self->run, &config);
+  notify (self, "stop-sequence");
+  return TRUE;
+}
+
+/**
+ * parallel_background_task_runner_get_backtraces: (get-property backtraces)
+ * @self: a runner
+ *
+ * Whether a diagnosis has backtraces. May be called from any thread.
+ *
+ * Returns: %TRUE if it has
+ */
+gboolean
+parallel_background_task_runner_get_backtraces (ParallelBackgroundTaskRunner *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), FALSE);
+
+  return parallel_run_get_config (self->run).backtraces;
+}
+
+/**
+ * parallel_background_task_runner_set_backtraces: (set-property backtraces)
+ * @self: a runner
+ * @backtraces: whether to add them
+ *
+ * Sets whether the diagnosis of a step over one of its time limits has backtraces.
+ */
+void
+parallel_background_task_runner_set_backtraces (ParallelBackgroundTaskRunner *self,
+                                                gboolean                      backtraces)
+{
+  ParallelRunConfig config;
+
+  g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
+
+  config = parallel_run_get_config (self->run);
+  if (config.backtraces == !!backtraces)
+    return;
+
+  config.backtraces = !!backtraces;
+  parallel_run_set_config (self->run, &config);
+  notify (self, "backtraces");
 }
 
 /**

@@ -21,7 +21,10 @@ enum
   PROP_KEEP_STEPS,
   PROP_TIMEOUT,
   PROP_SILENCE_TIMEOUT,
+  PROP_EXIT_TIMEOUT,
   PROP_KILL_GRACE,
+  PROP_STOP_SEQUENCE,
+  PROP_BACKTRACES,
   PROP_MAX_ATTEMPTS,
   PROP_RETRY_DELAY,
   PROP_OUTPUT_LIMIT,
@@ -123,6 +126,15 @@ get_property (GObject    *object,
     case PROP_SILENCE_TIMEOUT:
       g_value_set_double (value, parallel_background_task_runner_get_silence_timeout (self));
       break;
+    case PROP_EXIT_TIMEOUT:
+      g_value_set_double (value, parallel_background_task_runner_get_exit_timeout (self));
+      break;
+    case PROP_STOP_SEQUENCE:
+      g_value_set_string (value, parallel_background_task_runner_get_stop_sequence (self));
+      break;
+    case PROP_BACKTRACES:
+      g_value_set_boolean (value, parallel_background_task_runner_get_backtraces (self));
+      break;
     case PROP_KILL_GRACE:
       g_value_set_double (value, parallel_background_task_runner_get_kill_grace (self));
       break;
@@ -159,6 +171,7 @@ set_property (GObject      *object,
               GParamSpec   *pspec)
 {
   ParallelBackgroundTaskRunner *self = PARALLEL_BACKGROUND_TASK_RUNNER (object);
+  g_autoptr (GError) error = NULL;
 
   switch (prop_id)
     {
@@ -191,6 +204,16 @@ set_property (GObject      *object,
       break;
     case PROP_SILENCE_TIMEOUT:
       parallel_background_task_runner_set_silence_timeout (self, g_value_get_double (value));
+      break;
+    case PROP_EXIT_TIMEOUT:
+      parallel_background_task_runner_set_exit_timeout (self, g_value_get_double (value));
+      break;
+    case PROP_STOP_SEQUENCE:
+      if (!parallel_background_task_runner_set_stop_sequence (self, g_value_get_string (value), &error))
+        g_warning ("%s", error->message);
+      break;
+    case PROP_BACKTRACES:
+      parallel_background_task_runner_set_backtraces (self, g_value_get_boolean (value));
       break;
     case PROP_KILL_GRACE:
       parallel_background_task_runner_set_kill_grace (self, g_value_get_double (value));
@@ -286,6 +309,35 @@ install_time_limits (void)
    */
   properties[PROP_SILENCE_TIMEOUT] =
     g_param_spec_double ("silence-timeout", NULL, NULL, 0, G_MAXDOUBLE, 0, WRITABLE);
+
+  /**
+   * ParallelBackgroundTaskRunner:exit-timeout: (getter get_exit_timeout) (setter set_exit_timeout)
+   *
+   * How long the end may take, in seconds, 0 for no limit: of a program, from the time when it has
+   * closed its standard output and its standard error; of a worker thread, the function of
+   * [method@BackgroundTaskRunner.set_onexit].
+   */
+  properties[PROP_EXIT_TIMEOUT] =
+    g_param_spec_double ("exit-timeout", NULL, NULL, 0, G_MAXDOUBLE, 0, WRITABLE);
+
+  /**
+   * ParallelBackgroundTaskRunner:stop-sequence:
+   *
+   * The signals that a program is sent when it is to stop, as in
+   * [method@Step.set_stop_sequence]; `NULL` for SIGTERM and, after the kill grace, SIGKILL.
+   */
+  properties[PROP_STOP_SEQUENCE] =
+    g_param_spec_string ("stop-sequence", NULL, NULL, NULL, WRITABLE);
+
+  /**
+   * ParallelBackgroundTaskRunner:backtraces: (getter get_backtraces) (setter set_backtraces)
+   *
+   * Whether the diagnosis of a step over one of its time limits has what a debugger shows of its
+   * processes: eu-stack or gdb, if one of them is installed. It stops a process for a moment, and
+   * needs the right to trace it.
+   */
+  properties[PROP_BACKTRACES] =
+    g_param_spec_boolean ("backtraces", NULL, NULL, FALSE, WRITABLE);
 
   /**
    * ParallelBackgroundTaskRunner:kill-grace: (getter get_kill_grace) (setter set_kill_grace)

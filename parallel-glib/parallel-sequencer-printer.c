@@ -91,6 +91,12 @@ fail_sink (ParallelSequencer *self,
   g_clear_error (&error);
 }
 
+static guint
+get_stream (guint part)
+{
+  return part == PARALLEL_PART_NOTE ? PARALLEL_OUTPUT_STREAM_STDERR : part;
+}
+
 static ParallelSink *
 get_sink (ParallelSequencer *self,
           guint              stream)
@@ -236,22 +242,22 @@ is_interrupted_locked (ParallelSequencer *self,
   return self->hold || turn->discarded || self->state == PARALLEL_SEQUENCER_ABANDONED;
 }
 
-/* Where to go on with a stream of the turn, if it has it; FALSE if not at all at the moment. */
+/* Where to go on with a part of the turn, if it has it; FALSE if not at all at the moment. */
 static gboolean
-begin_stream (ParallelSequencer  *self,
-              ParallelTurn       *turn,
-              guint               stream,
-              ParallelOutput    **output,
-              guint64            *offset)
+begin_part (ParallelSequencer  *self,
+            ParallelTurn       *turn,
+            guint               part,
+            ParallelOutput    **output,
+            guint64            *offset)
 {
   gboolean go_on;
 
   g_mutex_lock (&self->mutex);
   go_on = !is_interrupted_locked (self, turn);
-  if (go_on && turn->outputs[stream] != NULL)
+  if (go_on && turn->outputs[part] != NULL)
     {
-      *output = parallel_output_ref (turn->outputs[stream]);
-      *offset = turn->printed[stream];
+      *output = parallel_output_ref (turn->outputs[part]);
+      *offset = turn->printed[part];
     }
   g_mutex_unlock (&self->mutex);
 
@@ -263,20 +269,20 @@ static gboolean
 commit_piece (ParallelSequencer *self,
               ParallelTurn      *turn,
               ParallelOutput    *output,
-              guint              stream,
+              guint              part,
               guint64            offset)
 {
   gboolean go_on;
 
   g_mutex_lock (&self->mutex);
-  go_on = (turn->outputs[stream] == output);
+  go_on = (turn->outputs[part] == output);
   if (go_on)
-    turn->printed[stream] = offset;
+    turn->printed[part] = offset;
   go_on = go_on && !is_interrupted_locked (self, turn);
-  if (get_sink (self, stream) != NULL)
+  if (get_sink (self, get_stream (part)) != NULL)
     {
       self->n_printed++;
-      self->unflushed[stream] = TRUE;
+      self->unflushed[get_stream (part)] = TRUE;
       self->last_printed = g_get_monotonic_time ();
     }
   g_mutex_unlock (&self->mutex);
@@ -286,16 +292,16 @@ commit_piece (ParallelSequencer *self,
 
 /* Returns TRUE when there is more to print than it did. */
 static gboolean
-print_stream (Printer      *self,
-              ParallelTurn *turn,
-              guint         stream)
+print_part (Printer      *self,
+            ParallelTurn *turn,
+            guint         part)
 {
   ParallelSequencer *sequencer = self->sequencer;
   g_autoptr (ParallelOutput) output = NULL;
   guint64 offset = 0;
   guint64 end;
 
-  if (!begin_stream (sequencer, turn, stream, &output, &offset))
+  if (!begin_part (sequencer, turn, part, &output, &offset))
     return TRUE;
   if (output == NULL)
     return FALSE;
@@ -303,13 +309,13 @@ print_stream (Printer      *self,
   end = parallel_output_get_size (output);
   while (offset < end)
     {
-      guint64 used = print_piece (self, turn, output, stream, offset, end);
+      guint64 used = print_piece (self, turn, output, get_stream (part), offset, end);
 
       if (used == 0)
         return FALSE;
 
       offset += used;
-      if (!commit_piece (sequencer, turn, output, stream, offset))
+      if (!commit_piece (sequencer, turn, output, part, offset))
         return TRUE;
 
       /* Whole lines of many steps share the sinks here; one that writes a lot must not keep the
@@ -342,8 +348,8 @@ print_turn_locked (Printer      *self,
   sequencer->busy = TRUE;
   g_mutex_unlock (&sequencer->mutex);
 
-  for (guint i = 0; i < PARALLEL_N_STREAMS && (!more || tagged); i++)
-    more |= print_stream (self, turn, i);
+  for (guint i = 0; i < PARALLEL_N_PARTS && (!more || tagged); i++)
+    more |= print_part (self, turn, i);
 
   g_mutex_lock (&sequencer->mutex);
   if (more)

@@ -67,7 +67,7 @@ struct _ParallelSequencer
 typedef struct
 {
   GQueue          turns;                        /* to be freed */
-  ParallelOutput *outputs[PARALLEL_N_STREAMS];  /* to be released */
+  ParallelOutput *outputs[PARALLEL_N_PARTS];    /* to be released */
   ParallelSink   *sinks[PARALLEL_N_STREAMS];    /* to be released */
   gpointer        data;                         /* of a step, to be released */
   GError         *error;                        /* for the failed callback */

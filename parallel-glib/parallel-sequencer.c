@@ -39,11 +39,10 @@ release (ParallelSequencer  *self,
   if (after->data != NULL)
     self->callbacks.release (self->user_data, g_steal_pointer (&after->data));
 
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
+    g_clear_pointer (&after->outputs[i], parallel_output_unref);
   for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
-    {
-      g_clear_pointer (&after->outputs[i], parallel_output_unref);
-      g_clear_pointer (&after->sinks[i], parallel_sink_unref);
-    }
+    g_clear_pointer (&after->sinks[i], parallel_sink_unref);
 }
 
 void
@@ -405,8 +404,7 @@ parallel_sequencer_add (ParallelSequencer *self,
                         guint64            index,
                         const char        *name,
                         gboolean           live,
-                        ParallelOutput    *out,
-                        ParallelOutput    *err,
+                        ParallelOutput    *outputs[PARALLEL_N_PARTS],
                         gpointer           data)
 {
   ParallelAfterwards after = { 0 };
@@ -430,7 +428,7 @@ parallel_sequencer_add (ParallelSequencer *self,
 
   if (turn != NULL && turn != PARALLEL_SLOT_DONE && !turn->closed)
     {
-      parallel_turn_adopt (turn, live, out, err, after.outputs);
+      parallel_turn_adopt (turn, live, outputs, after.outputs);
       if (turn->data == NULL)
         turn->data = g_steal_pointer (&data);
       parallel_sequencer_mark_locked (self, turn);
@@ -453,7 +451,7 @@ parallel_sequencer_retract (ParallelSequencer *self,
   g_mutex_lock (&self->mutex);
   turn = parallel_window_get (&self->window, index);
   if (turn != NULL && turn != PARALLEL_SLOT_DONE && !turn->closed)
-    for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
+    for (guint i = 0; i < PARALLEL_N_PARTS; i++)
       {
         after.outputs[i] = g_steal_pointer (&turn->outputs[i]);
         turn->printed[i] = 0;

@@ -75,15 +75,14 @@ void               parallel_sequencer_set_keep_alive (ParallelSequencer *self,
 
 /* Step @index has made its first output on one of its streams. @name: for the tagged mode,
  * copied. A step that may be attempted again is not @live: it is printed only once it is done. A
- * second add for the same index replaces the outputs of the attempt before. Either output may be
- * NULL and come with a later add of the same attempt. @data, NULL for none, is given to the
+ * second add for the same index replaces the outputs of the attempt before. Any of the outputs may
+ * be NULL and come with a later add of the same attempt. @data, NULL for none, is given to the
  * printing callback, and released when all is printed. */
 void               parallel_sequencer_add     (ParallelSequencer    *self,
                                                guint64               index,
                                                const char           *name,
                                                gboolean              live,
-                                               ParallelOutput       *out,
-                                               ParallelOutput       *err,
+                                               ParallelOutput       *outputs[PARALLEL_N_PARTS],
                                                gpointer              data);
 
 /* The attempt of @index has failed and another one follows: drops what it wrote, as far as it is

@@ -143,6 +143,16 @@ parallel_spawn_check_child_signal (GError **error)
   return FALSE;
 }
 
+gboolean
+parallel_spawn_has_child_handler (void)
+{
+  struct sigaction action;
+
+  return sigaction (SIGCHLD, NULL, &action) == 0
+         && ((action.sa_flags & SA_SIGINFO) != 0
+             || (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN));
+}
+
 GError *
 parallel_spawn_error_new (GSpawnError  code,
                           const char  *program,

@@ -7,224 +7,141 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "parallel-exec-protocol.h"
+#include "parallel-exec-reports.h"
+#include "parallel-fd.h"
+#include "parallel-fork.h"
+#include "parallel-guardian.h"
 #include "parallel-spawn-error.h"
 
-/* Room for 16384 reports that nobody has read yet; 1 MiB is what anybody may ask for. The kernel
- * allocates it only as it fills. */
-#define REPORT_PIPE_SIZE (1024 * 1024)
-
-/* What the helpers reported of one process and nobody has asked for yet. */
+/* How a child is started: what GSubprocessLauncher is, and what is needed without it. */
 typedef struct
 {
-  guint         failure;    /* a ParallelExecKind, or 0 */
-  int           failure_errno;
-  gboolean      has_usage;
-  ParallelUsage usage;
-} Report;
-
-/* Engine thread only. */
-static struct
-{
-  int         owner;        /* the process that made it; a fork must not read its reports */
-  int         read_fd;
-  int         write_fd;
-  guint32     number;       /* of the last start */
-  int         number_pid;   /* the process of that start, once it has been reported */
-  GHashTable *reports;      /* of process id to Report */
-} spawner = { .owner = -1, .read_fd = -1, .write_fd = -1 };
+  GSubprocessLauncher *launcher;    /* NULL in a forked child */
+  char               **env;         /* without a launcher: borrowed, NULL for this program's */
+  int                  fds[3];      /* without a launcher; -1 for none */
+} Launch;
 
 static void
-clear_fd (int *fd)
+launch_clear (Launch *launch)
 {
-  int old = *fd;
-
-  *fd = -1;
-  if (old >= 0)
-    close (old);
+  g_clear_object (&launch->launcher);
+  for (guint i = 0; i < G_N_ELEMENTS (launch->fds); i++)
+    parallel_fd_clear (&launch->fds[i]);
 }
 
-/* Descriptors */
-
-static int
-duplicate_fd (int fd)
-{
-  return fcntl (fd, F_DUPFD_CLOEXEC, PARALLEL_EXEC_REPORT_FD + 1);
-}
-
-/* GLib moves the child's descriptors to 0, 1 and 2 one after the other, and the helper the report
- * pipe to 3; neither must step on one that is still to be moved. That would happen when this
- * program has closed some of its own standard descriptors. */
-static gboolean
-lift_fd (int *fd)
-{
-  int old = *fd;
-
-  if (old > PARALLEL_EXEC_REPORT_FD)
-    return TRUE;
-
-  *fd = duplicate_fd (old);
-  if (*fd < 0)
-    {
-      *fd = old;
-      return FALSE;
-    }
-
-  close (old);
-  return TRUE;
-}
-
-static gboolean
-open_pipe (int *read_fd,
-           int *write_fd,
-           int  flags)
-{
-  int fds[2];
-  int code;
-
-  if (pipe2 (fds, O_CLOEXEC | flags) != 0)
-    return FALSE;
-
-  if (lift_fd (&fds[0]) && lift_fd (&fds[1]) && fcntl (fds[0], F_SETFL, O_NONBLOCK) == 0)
-    {
-      *read_fd = fds[0];
-      *write_fd = fds[1];
-      return TRUE;
-    }
-
-  code = errno;
-  close (fds[0]);
-  close (fds[1]);
-  errno = code;
-
-  return FALSE;
-}
-
-/* The reports */
-
-static gboolean
-prepare_reports (void)
-{
-  int owner = getpid ();
-
-  if (spawner.owner == owner)
-    return TRUE;
-
-  clear_fd (&spawner.read_fd);
-  clear_fd (&spawner.write_fd);
-  if (!open_pipe (&spawner.read_fd, &spawner.write_fd, O_NONBLOCK))
-    return FALSE;
-
-  fcntl (spawner.write_fd, F_SETPIPE_SZ, REPORT_PIPE_SIZE);
-  if (spawner.reports == NULL)
-    spawner.reports = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  g_hash_table_remove_all (spawner.reports);
-  spawner.owner = owner;
-
-  return TRUE;
-}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Launch, launch_clear)
 
 static void
-take_record (const ParallelExecRecord *record)
+launch_init (Launch             *launch,
+             const char * const *env)
 {
-  Report *report;
+  *launch = (Launch) { .fds = { -1, -1, -1 }, .env = (char **) env };
 
-  if (record->kind == PARALLEL_EXEC_STARTED)
-    {
-      /* What has been reported under this process id so far was of an earlier process, and
-       * nobody asked. */
-      g_hash_table_remove (spawner.reports, GINT_TO_POINTER (record->pid));
-      if (record->number == spawner.number)
-        spawner.number_pid = record->pid;
-      return;
-    }
-
-  report = g_hash_table_lookup (spawner.reports, GINT_TO_POINTER (record->pid));
-  if (report == NULL)
-    {
-      report = g_new0 (Report, 1);
-      g_hash_table_insert (spawner.reports, GINT_TO_POINTER (record->pid), report);
-    }
-
-  if (record->kind == PARALLEL_EXEC_USAGE)
-    {
-      report->has_usage = TRUE;
-      report->usage.user_time = (double) record->user_time / G_USEC_PER_SEC;
-      report->usage.system_time = (double) record->system_time / G_USEC_PER_SEC;
-      report->usage.max_rss = record->max_rss * 1024;
-    }
-  else
-    {
-      report->failure = record->kind;
-      report->failure_errno = (int) record->number;
-    }
-}
-
-static void
-drain_reports (void)
-{
-  ParallelExecRecord records[32];
-  gssize length;
-
-  if (spawner.owner != getpid ())
+  if (parallel_fork_get_generation () > 0)
     return;
 
-  do
-    {
-      length = read (spawner.read_fd, records, sizeof records);
-      for (gssize i = 0; (i + 1) * (gssize) sizeof records[0] <= length; i++)
-        take_record (&records[i]);
-    }
-  while (length == sizeof records || (length < 0 && errno == EINTR));
+  launch->launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_INHERIT_FDS);
+  if (env != NULL)
+    g_subprocess_launcher_set_environ (launch->launcher, (char **) env);
 }
 
-static Report *
-find_report (int pid)
-{
-  drain_reports ();
-
-  if (spawner.reports == NULL)
-    return NULL;
-
-  return g_hash_table_lookup (spawner.reports, GINT_TO_POINTER (pid));
-}
-
+/* Takes @source, which becomes the child's descriptor @target; 0, 1 or 2. */
 static void
-drop_report (int     pid,
-             Report *report)
+launch_take_fd (Launch *launch,
+                int     source,
+                int     target)
 {
-  if (report->failure == 0 && !report->has_usage)
-    g_hash_table_remove (spawner.reports, GINT_TO_POINTER (pid));
+  if (launch->launcher == NULL)
+    launch->fds[target] = source;
+  else if (target == 0)
+    g_subprocess_launcher_take_stdin_fd (launch->launcher, source);
+  else if (target == 1)
+    g_subprocess_launcher_take_stdout_fd (launch->launcher, source);
+  else
+    g_subprocess_launcher_take_stderr_fd (launch->launcher, source);
 }
 
-/* Starting */
-
-/* The write ends go to the launcher, which closes them in any case; the read ends to @spawned. */
 static gboolean
-open_outputs (GSubprocessLauncher        *launcher,
+spawn_without_launcher (Launch              *launch,
+                        const char * const  *argv,
+                        int                 *pid,
+                        GError             **error)
+{
+  GSpawnFlags flags = G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_LEAVE_DESCRIPTORS_OPEN;
+
+  return g_spawn_async_with_pipes_and_fds (NULL, argv, (const char * const *) launch->env, flags,
+                                           NULL, NULL, launch->fds[0], launch->fds[1],
+                                           launch->fds[2], NULL, NULL, 0, pid, NULL, NULL, NULL,
+                                           error);
+}
+
+/* A descriptor that the child inherits is not close-on-exec for the moment. Should another thread
+ * start something meanwhile, that has a descriptor too many, and no harm is done: nobody waits for
+ * the end of these pipes. Not g_subprocess_launcher_take_fd(): GLib 2.74 duplicates such a
+ * descriptor, and when there is none left for that, an assertion of GSubprocess ends the program. */
+static void
+set_inherited (int      fd,
+               gboolean inherited)
+{
+  if (fd >= 0)
+    fcntl (fd, F_SETFD, inherited ? 0 : FD_CLOEXEC);
+}
+
+/* Either @subprocess or @pid is set. */
+static gboolean
+launch_spawn (Launch              *launch,
+              const char * const  *argv,
+              GSubprocess        **subprocess,
+              int                 *pid,
+              GError             **error)
+{
+  int inherited[2] = { parallel_exec_reports_get_fd (), parallel_guardian_get_fd () };
+  gboolean success;
+
+  *subprocess = NULL;
+  *pid = 0;
+  for (guint i = 0; i < G_N_ELEMENTS (inherited); i++)
+    set_inherited (inherited[i], TRUE);
+
+  if (launch->launcher == NULL)
+    success = spawn_without_launcher (launch, argv, pid, error);
+  else
+    success = (*subprocess = g_subprocess_launcher_spawnv (launch->launcher, argv, error)) != NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (inherited); i++)
+    set_inherited (inherited[i], FALSE);
+
+  return success;
+}
+
+/* The write ends go to the child; the read ends to @spawned. */
+static gboolean
+open_outputs (Launch                     *launch,
               const ParallelSpawnRequest *request,
               ParallelSpawned            *spawned)
 {
   int stdout_fd;
   int stderr_fd;
 
-  if (!open_pipe (&spawned->stdout_fd, &stdout_fd, 0))
+  if (!parallel_fd_open_pipe (&spawned->stdout_fd, &stdout_fd, 0))
     return FALSE;
-  g_subprocess_launcher_take_stdout_fd (launcher, stdout_fd);
+  launch_take_fd (launch, stdout_fd, 1);
 
   /* Not G_SUBPROCESS_FLAGS_STDERR_MERGE: with that and posix_spawn, GLib 2.74 closes the child's
    * stdout. */
   if (request->merge_stderr)
-    stderr_fd = duplicate_fd (stdout_fd);
-  else if (!open_pipe (&spawned->stderr_fd, &stderr_fd, 0))
+    stderr_fd = parallel_fd_duplicate (stdout_fd);
+  else if (!parallel_fd_open_pipe (&spawned->stderr_fd, &stderr_fd, 0))
     stderr_fd = -1;
   if (stderr_fd < 0)
     return FALSE;
-  g_subprocess_launcher_take_stderr_fd (launcher, stderr_fd);
+  launch_take_fd (launch, stderr_fd, 2);
 
   return TRUE;
 }
@@ -273,26 +190,60 @@ translate_spawn_error (const ParallelSpawnRequest *request,
                                                          : "is not an executable file");
 }
 
-static GSubprocess *
-start_helper (GSubprocessLauncher         *launcher,
+/* So that no process of an earlier program with the same process id is taken for one of this one's. */
+static guint32
+get_secret (void)
+{
+  static gsize secret;
+
+  if (g_once_init_enter (&secret))
+    g_once_init_leave (&secret, (gsize) g_random_int () + 1);
+
+  return (guint32) secret;
+}
+
+/* One more than the marks of all that runs now: what an outer run, of which this program is a step,
+ * has to find stays in front. */
+static char *
+make_mark (guint32 number)
+{
+  static const char *prefix;
+
+  if (g_once_init_enter (&prefix))
+    {
+      const char *outer = g_getenv (PARALLEL_EXEC_MARK_NAME);
+
+      g_once_init_leave (&prefix, g_strconcat (PARALLEL_EXEC_MARK_NAME "=",
+                                               outer != NULL ? outer : "",
+                                               outer != NULL ? ":" : "", NULL));
+    }
+
+  return g_strdup_printf ("%s%x.%08x.%u", prefix, (guint) getpid (), get_secret (), number);
+}
+
+static gboolean
+start_helper (Launch                      *launch,
               const ParallelSpawnRequest  *request,
               const char                  *program,
+              ParallelSpawned             *spawned,
               GError                     **error)
 {
   const char mode[] = {
-    PARALLEL_EXEC_VERSION, request->measure ? PARALLEL_EXEC_MEASURE : '\0', '\0'
+    PARALLEL_EXEC_VERSION,
+    request->tree ? PARALLEL_EXEC_TREE : spawned->supervised ? PARALLEL_EXEC_SUPERVISE : '\0', '\0'
   };
+  guint32 number_of_start = parallel_exec_reports_begin ();
+  g_autofree char *mark = make_mark (number_of_start);
   g_autofree const char **argv = NULL;
   g_autoptr (GError) local_error = NULL;
-  GSubprocess *subprocess;
-  char parent[16];
-  char number[16];
-  char report_fd[16];
+  char parent[16], number[16], report_fd[16], guardian_fd[16];
   guint n_args = g_strv_length ((char **) request->argv);
 
-  g_snprintf (parent, sizeof parent, "%d", spawner.owner);
-  g_snprintf (number, sizeof number, "%u", spawner.number);
-  g_snprintf (report_fd, sizeof report_fd, "%d", spawner.write_fd);
+  g_snprintf (parent, sizeof parent, "%d", getpid ());
+  g_snprintf (number, sizeof number, "%u", number_of_start);
+  g_snprintf (report_fd, sizeof report_fd, "%d", parallel_exec_reports_get_fd ());
+  /* The tree's helper must live to kill it. */
+  g_snprintf (guardian_fd, sizeof guardian_fd, "%d", request->tree ? -1 : parallel_guardian_get_fd ());
 
   argv = g_new (const char *, PARALLEL_EXEC_ARG_ARGV + n_args + 1);
   argv[0] = parallel_spawner_get_helper ();
@@ -300,22 +251,20 @@ start_helper (GSubprocessLauncher         *launcher,
   argv[PARALLEL_EXEC_ARG_PARENT] = parent;
   argv[PARALLEL_EXEC_ARG_NUMBER] = number;
   argv[PARALLEL_EXEC_ARG_REPORT_FD] = report_fd;
+  argv[PARALLEL_EXEC_ARG_GUARDIAN_FD] = guardian_fd;
+  argv[PARALLEL_EXEC_ARG_MARK] = mark;
   argv[PARALLEL_EXEC_ARG_CWD] = request->cwd != NULL ? request->cwd : "";
   argv[PARALLEL_EXEC_ARG_PROGRAM] = program;
   memcpy (argv + PARALLEL_EXEC_ARG_ARGV, request->argv, (n_args + 1) * sizeof argv[0]);
 
-  /* Inherited for the moment, and not g_subprocess_launcher_take_fd(): GLib 2.74 duplicates such
-   * a descriptor, and when there is none left for that, an assertion of GSubprocess ends the
-   * program. Should another thread start something meanwhile, that has a descriptor too many,
-   * and no harm is done: nobody waits for the pipe's end. */
-  fcntl (spawner.write_fd, F_SETFD, 0);
-  subprocess = g_subprocess_launcher_spawnv (launcher, argv, &local_error);
-  fcntl (spawner.write_fd, F_SETFD, FD_CLOEXEC);
+  if (!launch_spawn (launch, argv, &spawned->subprocess, &spawned->pid, &local_error))
+    {
+      g_propagate_error (error, translate_spawn_error (request, local_error));
+      return FALSE;
+    }
 
-  if (subprocess == NULL)
-    g_propagate_error (error, translate_spawn_error (request, local_error));
-
-  return subprocess;
+  spawned->mark = g_steal_pointer (&mark);
+  return TRUE;
 }
 
 /* GLib's worker thread reaps the child as soon as it ends, and from then on GSubprocess has no
@@ -326,68 +275,56 @@ get_pid (GSubprocess *subprocess)
 {
   const char *identifier = g_subprocess_get_identifier (subprocess);
 
-  if (identifier != NULL)
-    return atoi (identifier);
-
-  drain_reports ();
-  return spawner.number_pid;
+  return identifier != NULL ? atoi (identifier) : parallel_exec_reports_get_pid ();
 }
 
 static gboolean
-start (GSubprocessLauncher         *launcher,
+start (Launch                      *launch,
        const ParallelSpawnRequest  *request,
        const char                  *program,
        ParallelSpawned             *spawned,
        GError                     **error)
 {
-  g_autoptr (GSubprocess) subprocess = NULL;
-
-  /* Here, so that the pipe never fills up with the reports of starts. */
-  drain_reports ();
-  spawner.number++;
-  spawner.number_pid = 0;
-
-  subprocess = start_helper (launcher, request, program, error);
-  if (subprocess == NULL)
+  if (!start_helper (launch, request, program, spawned, error))
     return FALSE;
 
-  spawned->pid = get_pid (subprocess);
+  if (spawned->subprocess != NULL)
+    spawned->pid = get_pid (spawned->subprocess);
   if (spawned->pid == 0)
     {
       g_propagate_error (error, parallel_spawn_error_new (G_SPAWN_ERROR_FAILED, request->argv[0],
                                                           "was killed before it could start"));
+      g_clear_object (&spawned->subprocess);
+      g_clear_pointer (&spawned->mark, g_free);
       return FALSE;
     }
 
-  spawned->subprocess = g_steal_pointer (&subprocess);
+  if (!request->tree)
+    parallel_guardian_add (spawned->pid);
 
   return TRUE;
 }
 
-/* NULL with errno set if stdin cannot be handed over; it is closed in any case. */
-static GSubprocessLauncher *
-create_launcher (const ParallelSpawnRequest *request)
+/* FALSE with errno if stdin cannot be handed over; it is taken in any case. Without a descriptor,
+ * /dev/null is opened. */
+static gboolean
+take_stdin (Launch *launch,
+            int     fd)
 {
-  GSubprocessLauncher *launcher;
-  int stdin_fd = request->stdin_fd;
+  if (fd < 0)
+    return TRUE;
 
-  if (stdin_fd >= 0 && !lift_fd (&stdin_fd))
+  if (!parallel_fd_lift (&fd))
     {
       int code = errno;
 
-      close (stdin_fd);
+      close (fd);
       errno = code;
-      return NULL;
+      return FALSE;
     }
 
-  /* Without a descriptor, GSubprocess itself opens /dev/null. */
-  launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_INHERIT_FDS);
-  if (stdin_fd >= 0)
-    g_subprocess_launcher_take_stdin_fd (launcher, stdin_fd);
-  if (request->env != NULL)
-    g_subprocess_launcher_set_environ (launcher, (char **) request->env);
-
-  return launcher;
+  launch_take_fd (launch, fd, 0);
+  return TRUE;
 }
 
 gboolean
@@ -395,18 +332,20 @@ parallel_spawner_spawn (const ParallelSpawnRequest  *request,
                         ParallelSpawned             *spawned,
                         GError                     **error)
 {
-  /* First of all, because from here on stdin has an owner. */
-  g_autoptr (GSubprocessLauncher) launcher = create_launcher (request);
+  g_auto (Launch) launch = { 0 };
   g_autofree char *program = NULL;
-  int code = errno;
+  int code;
 
   g_assert (request->argv != NULL && request->argv[0] != NULL);
 
   *spawned = (ParallelSpawned) { .stdout_fd = -1, .stderr_fd = -1 };
+  spawned->supervised = request->supervise || request->tree || parallel_guardian_knows_thief ()
+                        || parallel_spawn_has_child_handler ();
+  launch_init (&launch, request->env);
 
-  if (launcher == NULL)
+  if (!take_stdin (&launch, request->stdin_fd))
     {
-      g_propagate_error (error, parallel_spawn_error_for_errno (request, code));
+      g_propagate_error (error, parallel_spawn_error_for_errno (request, errno));
       return FALSE;
     }
 
@@ -420,32 +359,101 @@ parallel_spawner_spawn (const ParallelSpawnRequest  *request,
       return FALSE;
     }
 
-  if (!prepare_reports () || !open_outputs (launcher, request, spawned))
+  if (!parallel_exec_reports_prepare () || !open_outputs (&launch, request, spawned))
     g_propagate_error (error, parallel_spawn_error_for_errno (request, errno));
-  else if (start (launcher, request, program, spawned, error))
+  else if (start (&launch, request, program, spawned, error))
     return TRUE;
 
-  clear_fd (&spawned->stdout_fd);
-  clear_fd (&spawned->stderr_fd);
+  parallel_fd_clear (&spawned->stdout_fd);
+  parallel_fd_clear (&spawned->stderr_fd);
 
   return FALSE;
+}
+
+gboolean
+parallel_spawner_spawn_guardian (int                    stdin_fd,
+                                 ParallelSpawnExitFunc  callback,
+                                 gpointer               user_data)
+{
+  static const char mode[] = { PARALLEL_EXEC_VERSION, PARALLEL_EXEC_GUARD, '\0' };
+  char parent[16];
+  const char *argv[] = { parallel_spawner_get_helper (), mode, parent, NULL };
+  g_auto (Launch) launch = { 0 };
+  ParallelSpawned spawned = { NULL };
+  gboolean success;
+
+  g_snprintf (parent, sizeof parent, "%d", getpid ());
+  launch_init (&launch, NULL);
+  launch_take_fd (&launch, stdin_fd, 0);
+  success = parallel_spawn_check_child_signal (NULL)
+            && launch_spawn (&launch, argv, &spawned.subprocess, &spawned.pid, NULL);
+  if (success)
+    parallel_spawner_watch (&spawned, callback, user_data);
+  g_clear_object (&spawned.subprocess);
+
+  return success;
+}
+
+/* ---- the end ---- */
+
+typedef struct
+{
+  int                    pid;
+  ParallelSpawnExitFunc  callback;
+  gpointer               user_data;
+} ExitWatch;
+
+static void
+subprocess_exited_cb (GObject      *source,
+                      GAsyncResult *result,
+                      gpointer      user_data)
+{
+  GSubprocess *subprocess = G_SUBPROCESS (source);
+  g_autofree ExitWatch *watch = user_data;
+
+  g_subprocess_wait_finish (subprocess, result, NULL);
+  watch->callback (watch->pid, g_subprocess_get_status (subprocess), watch->user_data);
+}
+
+static void
+child_exited_cb (GPid     pid,
+                 int      wait_status,
+                 gpointer user_data)
+{
+  ExitWatch *watch = user_data;
+
+  watch->callback (pid, wait_status, watch->user_data);
+}
+
+void
+parallel_spawner_watch (const ParallelSpawned *spawned,
+                        ParallelSpawnExitFunc  callback,
+                        gpointer               user_data)
+{
+  ExitWatch *watch = g_new (ExitWatch, 1);
+  g_autoptr (GSource) source = NULL;
+
+  *watch = (ExitWatch) { spawned->pid, callback, user_data };
+  if (spawned->subprocess != NULL)
+    {
+      g_subprocess_wait_async (spawned->subprocess, NULL, subprocess_exited_cb, watch);
+      return;
+    }
+
+  source = g_child_watch_source_new (spawned->pid);
+  g_source_set_callback (source, G_SOURCE_FUNC (child_exited_cb), watch, g_free);
+  g_source_attach (source, g_main_context_get_thread_default ());
 }
 
 GError *
 parallel_spawner_take_failure (int                         pid,
                                const ParallelSpawnRequest *request)
 {
-  Report *report = find_report (pid);
   guint failure;
   int code;
 
-  if (report == NULL || report->failure == 0)
+  if (!parallel_exec_reports_take_failure (pid, &failure, &code))
     return NULL;
-
-  failure = report->failure;
-  code = report->failure_errno;
-  report->failure = 0;
-  drop_report (pid, report);
 
   if (failure == PARALLEL_EXEC_NO_CWD)
     return parallel_spawn_error_for_cwd (request->cwd != NULL ? request->cwd : "", code);
@@ -463,30 +471,6 @@ parallel_spawner_take_failure (int                         pid,
                                      "and /bin/sh cannot be executed: %s", g_strerror (code));
 
   return parallel_spawn_error_for_errno (request, code);
-}
-
-gboolean
-parallel_spawner_take_usage (int            pid,
-                             ParallelUsage *usage)
-{
-  Report *report = find_report (pid);
-
-  if (report == NULL || !report->has_usage)
-    return FALSE;
-
-  *usage = report->usage;
-  report->has_usage = FALSE;
-  drop_report (pid, report);
-
-  return TRUE;
-}
-
-void
-parallel_spawner_forget (int pid)
-{
-  drain_reports ();
-  if (spawner.reports != NULL)
-    g_hash_table_remove (spawner.reports, GINT_TO_POINTER (pid));
 }
 
 const char *

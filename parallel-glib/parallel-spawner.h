@@ -12,7 +12,10 @@ G_BEGIN_DECLS
 /* Starts programs: GSubprocess with G_SUBPROCESS_FLAGS_INHERIT_FDS, so that GLib uses posix_spawn,
  * on the helper parallel-glib-exec, which does in the child what posix_spawn cannot: its own
  * process group, death with this program, working directory, default signals, no stray descriptors.
- * See parallel-glib-exec.c for its arguments.
+ * See parallel-exec-protocol.h for its arguments.
+ *
+ * In the child of a fork of this program GLib's own thread that waits for GSubprocess is missing,
+ * so there g_spawn does the same thing, and its children are waited for in the engine.
  *
  * Engine thread only: PR_SET_PDEATHSIG fires when the thread that started the child ends. */
 
@@ -23,23 +26,25 @@ typedef struct
   const char         *cwd;          /* or NULL for the program's own */
   int                 stdin_fd;     /* taken (closed in the parent in any case); -1 for /dev/null */
   gboolean            merge_stderr; /* one pipe for both streams */
-  gboolean            measure;      /* the helper stays and reports the resource use */
+  gboolean            supervise;    /* the helper stays and reports how the program ended */
+  gboolean            tree;         /* the same, and nothing that the program starts outlives it */
 } ParallelSpawnRequest;
 
 typedef struct
 {
-  GSubprocess *subprocess;
-  int          pid;
+  GSubprocess *subprocess;          /* NULL in a forked child */
+  int          pid;                 /* also the process group */
+  char        *mark;                /* in the environment of all its descendants; to be freed */
+  gboolean     supervised;          /* as asked for, or because exit statuses are not safe here */
   int          stdout_fd;           /* the pipes' read ends: non-blocking, close-on-exec */
   int          stderr_fd;           /* -1 when merged */
 } ParallelSpawned;
 
-typedef struct
-{
-  double user_time;                 /* seconds */
-  double system_time;
-  gint64 max_rss;                   /* bytes */
-} ParallelUsage;
+/* @wait_status: as waitpid() has it. Engine thread, and never from within the function that the
+ * callback was given to. */
+typedef void (*ParallelSpawnExitFunc) (int      pid,
+                                       int      wait_status,
+                                       gpointer user_data);
 
 /* Starts a program. What can be known beforehand is reported here: a program that does not exist
  * (G_SPAWN_ERROR_NOENT), is not executable (G_SPAWN_ERROR_ACCES), is a folder, a working
@@ -51,21 +56,24 @@ gboolean parallel_spawner_spawn         (const ParallelSpawnRequest *request,
                                          ParallelSpawned            *spawned,
                                          GError                    **error);
 
+/* Has @callback called when the child has ended. @user_data must live until then. */
+void     parallel_spawner_watch          (const ParallelSpawned      *spawned,
+                                          ParallelSpawnExitFunc       callback,
+                                          gpointer                    user_data);
+
 /* To be asked once after the child's exit has been seen: the error with which the helper could
- * not become the program (same codes and messages), or NULL if it did. */
-GError  *parallel_spawner_take_failure  (int                         pid,
-                                         const ParallelSpawnRequest *request);
+ * not become the program (same codes and messages), or NULL if it did. What else was reported of
+ * the child is for parallel_exec_reports_take_end(), and then to be forgotten. */
+GError  *parallel_spawner_take_failure   (int                         pid,
+                                          const ParallelSpawnRequest *request);
 
-/* To be asked once after the child's exit, if @measure was set. FALSE when nothing was reported. */
-gboolean parallel_spawner_take_usage    (int                         pid,
-                                         ParallelUsage              *usage);
-
-/* The child's exit was seen and neither of the two above will be asked: forgets what was
- * reported of it. */
-void     parallel_spawner_forget        (int                         pid);
+/* Starts the guardian on @stdin_fd, which is taken; @callback is called when it has left. */
+gboolean parallel_spawner_spawn_guardian (int                         stdin_fd,
+                                          ParallelSpawnExitFunc       callback,
+                                          gpointer                    user_data);
 
 /* Where the helper is: PARALLEL_GLIB_EXEC from the environment (for the uninstalled tests), else
  * the installed one. */
-const char *parallel_spawner_get_helper (void);
+const char *parallel_spawner_get_helper  (void);
 
 G_END_DECLS

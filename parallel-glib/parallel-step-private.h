@@ -22,11 +22,15 @@ typedef struct
   void            (*started)    (gpointer        host,
                                  ParallelStep   *step);
   ParallelOutput *(*new_output) (gpointer        host,
-                                 ParallelStep   *step);
+                                 ParallelStep   *step,
+                                 guint           part);
   /* The first output on a stream is there. */
   void            (*opened)     (gpointer        host,
                                  ParallelStep   *step);
   void            (*wrote)      (gpointer        host,
+                                 ParallelStep   *step);
+  /* Engine thread: the program has only to end now. */
+  void            (*leaving)    (gpointer        host,
                                  ParallelStep   *step);
   /* The attempt ended; takes @error. */
   void            (*ended)      (gpointer        host,
@@ -45,15 +49,25 @@ typedef struct
  * seconds; negative: not set. */
 typedef struct
 {
-  double timeout;
-  double silence_timeout;
-  double kill_grace;
-  double retry_delay;
-  int    max_attempts;
-  gint64 output_limit;
+  double      timeout;
+  double      silence_timeout;
+  double      exit_timeout;
+  double      kill_grace;
+  double      retry_delay;
+  int         max_attempts;
+  gint64      output_limit;
+  const char *stop_sequence;    /* interned and valid, or NULL: not set */
 } ParallelStepLimits;
 
-#define PARALLEL_STEP_LIMITS_UNSET ((ParallelStepLimits) { -1, -1, -1, -1, -1, -1 })
+#define PARALLEL_STEP_LIMITS_UNSET ((ParallelStepLimits) { -1, -1, -1, -1, -1, -1, -1, NULL })
+
+/* Where a step runs, for those who look from outside. */
+typedef struct
+{
+  int   pid;        /* also its process group; 0: no program */
+  char *mark;       /* of all the program's descendants, to be freed */
+  int   tid;        /* of the worker thread, 0: none */
+} ParallelWhereabouts;
 
 typedef enum
 {
@@ -61,7 +75,8 @@ typedef enum
   PARALLEL_STEP_CHANGED_STATUS    = 1 << 1,
   PARALLEL_STEP_CHANGED_LAST_LINE = 1 << 2,
   PARALLEL_STEP_CHANGED_STATE     = 1 << 3,
-  PARALLEL_STEP_CHANGED_NAME      = 1 << 4
+  PARALLEL_STEP_CHANGED_NAME      = 1 << 4,
+  PARALLEL_STEP_CHANGED_DIAGNOSIS = 1 << 5
 } ParallelStepChanges;
 
 struct _ParallelStep
@@ -96,13 +111,17 @@ struct _ParallelStep
   gint64                  started;        /* monotonic time, microseconds */
   gint64                  ended;
   gint64                  activity;       /* the last sign of life, monotonic time */
-  double                  grace;          /* of the running attempt, seconds */
+  gint64                  leaving;        /* since when it only has to end, monotonic time, or 0 */
+  ParallelStepLimits      attempt_limits; /* of the running attempt: all of them set */
+  ParallelWhereabouts     whereabouts;    /* of the running attempt */
+  gboolean                diagnosing;     /* it is looked at before it is stopped */
+  char                   *diagnosis;      /* of the last attempt */
   GCancellable           *cancellable;    /* of the running attempt */
   GError                 *stop_reason;    /* why the running attempt is being stopped */
   GError                 *error;
   GPtrArray              *attempt_errors; /* of char *, or NULL */
   GValue                  result;
-  ParallelOutput         *outputs[2];
+  ParallelOutput         *outputs[PARALLEL_N_PARTS];
   ParallelOutputStream    last_stream;    /* the one last written to */
   GSubprocess            *subprocess;
   int                     exit_status;    /* -1: did not exit */
@@ -113,6 +132,16 @@ struct _ParallelStep
   double                  progress;       /* -1: not known */
   char                   *status;
 };
+
+/* Each getter takes the lock for one field; they differ in nothing else. */
+#define LOCKED_GETTER(self, type, expression) \
+  G_STMT_START { \
+    type _value; \
+    g_mutex_lock (&(self)->mutex); \
+    _value = (expression); \
+    g_mutex_unlock (&(self)->mutex); \
+    return _value; \
+  } G_STMT_END
 
 /* A step of a run's own, without the cost of construct properties. Takes the contents of @input. */
 ParallelStep   *parallel_step_new_for_run        (ParallelTask            *task,
@@ -131,10 +160,11 @@ void            parallel_step_set_index          (ParallelStep            *self,
 ParallelStepLimits parallel_step_get_limits      (ParallelStep             *self,
                                                   const ParallelStepLimits *fallback);
 
-/* The life of an attempt, told by the run. */
-void            parallel_step_begin              (ParallelStep            *self,
-                                                  GCancellable            *cancellable,
-                                                  double                   kill_grace);
+/* The life of an attempt, told by the run. @tid: the thread that it occupies, or 0. */
+void            parallel_step_begin              (ParallelStep             *self,
+                                                  GCancellable             *cancellable,
+                                                  const ParallelStepLimits *limits,
+                                                  int                       tid);
 /* Takes @error. The step is pending again. */
 void            parallel_step_begin_again        (ParallelStep            *self,
                                                   GError                  *error);
@@ -152,8 +182,13 @@ void            parallel_step_end                (ParallelStep            *self,
                                                   GError                  *error);
 /* Ends the attempt although its code has not returned. */
 void            parallel_step_abandon            (ParallelStep            *self);
-void            parallel_step_set_subprocess     (ParallelStep            *self,
-                                                  GSubprocess             *subprocess);
+/* @subprocess may be NULL all the same. */
+void            parallel_step_set_process        (ParallelStep            *self,
+                                                  GSubprocess             *subprocess,
+                                                  int                      pid,
+                                                  const char              *mark);
+/* The code of the step has done what it had to do, and only has to end: its exit timeout begins. */
+void            parallel_step_begin_leaving      (ParallelStep            *self);
 void            parallel_step_set_exit           (ParallelStep            *self,
                                                   int                      exit_status,
                                                   int                      term_signal);
@@ -164,6 +199,9 @@ void            parallel_step_set_usage          (ParallelStep            *self,
 /* The output to append to; NULL when no attempt is running. */
 ParallelOutput *parallel_step_dup_stream         (ParallelStep            *self,
                                                   ParallelOutputStream     stream);
+/* The same, for PARALLEL_PART_NOTE too. */
+ParallelOutput *parallel_step_dup_part           (ParallelStep            *self,
+                                                  guint                    part);
 /* Something was appended to it. */
 void            parallel_step_wrote              (ParallelStep            *self,
                                                   ParallelOutputStream     stream);
@@ -177,14 +215,32 @@ GError         *parallel_step_dup_stop_reason    (ParallelStep            *self)
 /* Whether the running attempt has a stop reason: the one before, which ended in time, may have
  * had it. */
 gboolean        parallel_step_is_being_stopped   (ParallelStep            *self);
+/* More is known of the stop: adds to the reason, if there is one, "; ", @text and @more, which may
+ * be NULL. */
+void            parallel_step_add_to_stop_reason (ParallelStep            *self,
+                                                  const char              *text,
+                                                  const char              *more);
 gint64          parallel_step_get_activity       (ParallelStep            *self);
 /* The kill grace of the running attempt, in seconds. */
 double          parallel_step_get_grace          (ParallelStep            *self);
 gint64          parallel_step_get_started        (ParallelStep            *self);
+gint64          parallel_step_get_leaving        (ParallelStep            *self);
+ParallelStepLimits parallel_step_get_attempt_limits (ParallelStep         *self);
+
+/* What a look at the step from outside needs and shows. The mark is to be freed. */
+ParallelWhereabouts parallel_step_get_whereabouts (ParallelStep           *self);
+/* Whether the step is being looked at before it is stopped; only the first call for a TRUE and for a
+ * FALSE returns TRUE. */
+gboolean        parallel_step_set_diagnosing     (ParallelStep            *self,
+                                                  gboolean                 diagnosing);
+/* Keeps what was seen, and prints it in the step's place, with the line @heading above. */
+void            parallel_step_take_diagnosis     (ParallelStep            *self,
+                                                  const char              *heading,
+                                                  char                    *diagnosis);
 
 /* Refs to the outputs, or NULL. */
 void            parallel_step_dup_outputs        (ParallelStep            *self,
-                                                  ParallelOutput          *outputs[2]);
+                                                  ParallelOutput          *outputs[PARALLEL_N_PARTS]);
 
 /* Owner's context: notifies what has changed since the last time. */
 void            parallel_step_notify_changes     (ParallelStep            *self);
@@ -196,6 +252,13 @@ gboolean        parallel_step_mark_changed       (ParallelStep            *self,
  * value in it brings code of the user's with it. */
 gboolean        parallel_step_can_drop_anywhere  (ParallelStep            *self);
 
+/* The host with a reference, so that it can be called after the lock is gone; NULL outside of a
+ * run. */
+gpointer        parallel_step_dup_host           (ParallelStep            *self);
+/* Not to be called when the step may be gone: its last user is told by the host that it has
+ * ended. */
+void            parallel_step_drop_host          (ParallelStep            *self,
+                                                  gpointer                 host);
 void            parallel_step_clear_host         (ParallelStep            *self);
 
 G_END_DECLS

@@ -79,6 +79,8 @@ parallel_step_get_limits (ParallelStep             *self,
     limits.timeout = self->limits->timeout;
   if (self->limits->silence_timeout >= 0)
     limits.silence_timeout = self->limits->silence_timeout;
+  if (self->limits->exit_timeout >= 0)
+    limits.exit_timeout = self->limits->exit_timeout;
   if (self->limits->kill_grace >= 0)
     limits.kill_grace = self->limits->kill_grace;
   if (self->limits->retry_delay >= 0)
@@ -87,14 +89,14 @@ parallel_step_get_limits (ParallelStep             *self,
     limits.max_attempts = self->limits->max_attempts;
   if (self->limits->output_limit >= 0)
     limits.output_limit = self->limits->output_limit;
+  if (self->limits->stop_sequence != NULL)
+    limits.stop_sequence = self->limits->stop_sequence;
 
   return limits;
 }
 
-/* The host with a reference, so that it can be called after the lock is gone; NULL outside of a
- * run. */
-static gpointer
-dup_host (ParallelStep *self)
+gpointer
+parallel_step_dup_host (ParallelStep *self)
 {
   gpointer host = NULL;
 
@@ -106,11 +108,9 @@ dup_host (ParallelStep *self)
   return host;
 }
 
-/* Not to be called when the step may be gone: its last user is told by the host that it has
- * ended. */
-static void
-drop_host (ParallelStep *self,
-           gpointer      host)
+void
+parallel_step_drop_host (ParallelStep *self,
+                         gpointer      host)
 {
   if (host != NULL)
     self->host_class->unref (host);
@@ -126,25 +126,34 @@ parallel_step_clear_host (ParallelStep *self)
   self->item = NULL;
   g_mutex_unlock (&self->mutex);
 
-  drop_host (self, host);
+  parallel_step_drop_host (self, host);
+}
+
+static void
+clear_whereabouts_locked (ParallelStep *self)
+{
+  g_free (self->whereabouts.mark);
+  self->whereabouts = (ParallelWhereabouts) { 0 };
+  self->diagnosing = FALSE;
 }
 
 /* With the lock held: what belongs to one attempt, to be freed without it. */
 static void
 steal_attempt_locked (ParallelStep   *self,
-                      ParallelOutput *outputs[2],
+                      ParallelOutput *outputs[PARALLEL_N_PARTS],
                       GValue         *result)
 {
-  outputs[0] = g_steal_pointer (&self->outputs[0]);
-  outputs[1] = g_steal_pointer (&self->outputs[1]);
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
+    outputs[i] = g_steal_pointer (&self->outputs[i]);
   *result = self->result;
   self->result = (GValue) G_VALUE_INIT;
 }
 
 void
-parallel_step_begin (ParallelStep *self,
-                     GCancellable *cancellable,
-                     double        kill_grace)
+parallel_step_begin (ParallelStep             *self,
+                     GCancellable             *cancellable,
+                     const ParallelStepLimits *limits,
+                     int                       tid)
 {
   gint64 now = g_get_monotonic_time ();
 
@@ -154,37 +163,56 @@ parallel_step_begin (ParallelStep *self,
   self->ending = FALSE;
   self->started = now;
   self->activity = now;
-  self->grace = kill_grace;
+  self->leaving = 0;
+  self->attempt_limits = *limits;
+  self->whereabouts.tid = tid;
   g_set_object (&self->cancellable, cancellable);
   g_mutex_unlock (&self->mutex);
+}
+
+/* What is kept of an attempt that another one follows. */
+static char *
+describe_attempt (ParallelStep *self,
+                  const GError *error)
+{
+  g_autofree char *tail = parallel_step_dup_output_tail (self);
+  g_autofree char *diagnosis = parallel_step_dup_diagnosis (self);
+  g_autoptr (GString) text = g_string_new (error->message);
+
+  if (tail != NULL)
+    g_string_append_printf (text, "\n%s", tail);
+  if (diagnosis != NULL)
+    g_string_append_printf (text, "\n%s", diagnosis);
+
+  return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
 void
 parallel_step_begin_again (ParallelStep *self,
                            GError       *error)
 {
-  ParallelOutput *outputs[2];
+  ParallelOutput *outputs[PARALLEL_N_PARTS];
   GValue result;
-  g_autofree char *tail = parallel_step_dup_output_tail (self);
+  char *description = describe_attempt (self, error);
 
   g_mutex_lock (&self->mutex);
   if (self->attempt_errors == NULL)
     self->attempt_errors = g_ptr_array_new_with_free_func (g_free);
-  g_ptr_array_add (self->attempt_errors,
-                   tail == NULL ? g_strdup (error->message)
-                                : g_strdup_printf ("%s\n%s", error->message, tail));
+  g_ptr_array_add (self->attempt_errors, description);
   self->state = PARALLEL_STEP_STATE_PENDING;
   self->ended = g_get_monotonic_time ();
   self->exit_status = -1;
   self->term_signal = 0;
   steal_attempt_locked (self, outputs, &result);
+  clear_whereabouts_locked (self);
+  g_clear_pointer (&self->diagnosis, g_free);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->subprocess);
   g_clear_error (&self->stop_reason);
   g_mutex_unlock (&self->mutex);
 
-  g_clear_pointer (&outputs[0], parallel_output_unref);
-  g_clear_pointer (&outputs[1], parallel_output_unref);
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
+    g_clear_pointer (&outputs[i], parallel_output_unref);
   if (G_IS_VALUE (&result))
     g_value_unset (&result);
   g_error_free (error);
@@ -204,21 +232,22 @@ parallel_step_settle (ParallelStep      *self,
   self->error = error;
   self->item = NULL;
   host = g_steal_pointer (&self->host);
+  clear_whereabouts_locked (self);
   g_clear_object (&self->cancellable);
   g_clear_error (&self->stop_reason);
   g_mutex_unlock (&self->mutex);
 
-  drop_host (self, host);
+  parallel_step_drop_host (self, host);
 }
 
 void
 parallel_step_report_started (ParallelStep *self)
 {
-  gpointer host = dup_host (self);
+  gpointer host = parallel_step_dup_host (self);
 
   if (host != NULL)
     self->host_class->started (host, self);
-  drop_host (self, host);
+  parallel_step_drop_host (self, host);
 }
 
 static void
@@ -265,27 +294,24 @@ parallel_step_end (ParallelStep *self,
 void
 parallel_step_abandon (ParallelStep *self)
 {
-  double grace = parallel_step_get_grace (self);
+  g_autofree char *text = g_strdup_printf ("it did not end within its kill grace of %g s and was abandoned",
+                                           parallel_step_get_grace (self));
 
-  g_mutex_lock (&self->mutex);
-  if (self->stop_reason != NULL && !self->ending)
-    {
-      g_autofree char *message = g_steal_pointer (&self->stop_reason->message);
-
-      self->stop_reason->message =
-        g_strdup_printf ("%s; it did not end within its kill grace of %g s and was abandoned", message, grace);
-    }
-  g_mutex_unlock (&self->mutex);
-
+  parallel_step_add_to_stop_reason (self, text, NULL);
   end_attempt (self, NULL, TRUE);
 }
 
 void
-parallel_step_set_subprocess (ParallelStep *self,
-                              GSubprocess  *subprocess)
+parallel_step_set_process (ParallelStep *self,
+                           GSubprocess  *subprocess,
+                           int           pid,
+                           const char   *mark)
 {
   g_mutex_lock (&self->mutex);
   g_set_object (&self->subprocess, subprocess);
+  self->whereabouts.pid = pid;
+  g_free (self->whereabouts.mark);
+  self->whereabouts.mark = g_strdup (mark);
   g_mutex_unlock (&self->mutex);
 }
 
@@ -314,40 +340,47 @@ parallel_step_set_usage (ParallelStep *self,
 }
 
 ParallelOutput *
-parallel_step_dup_stream (ParallelStep         *self,
-                          ParallelOutputStream  stream)
+parallel_step_dup_part (ParallelStep *self,
+                        guint         part)
 {
   g_autoptr (ParallelOutput) fresh = NULL;
   ParallelOutput *output = NULL;
-  gpointer host = dup_host (self);
+  gpointer host = parallel_step_dup_host (self);
   gboolean opened = FALSE;
 
   if (host == NULL)
     return NULL;
 
   g_mutex_lock (&self->mutex);
-  if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->outputs[stream] == NULL)
+  if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->outputs[part] == NULL)
     {
       g_mutex_unlock (&self->mutex);
-      fresh = self->host_class->new_output (host, self);
+      fresh = self->host_class->new_output (host, self, part);
       g_mutex_lock (&self->mutex);
     }
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending)
     {
-      if (self->outputs[stream] == NULL && fresh != NULL)
+      if (self->outputs[part] == NULL && fresh != NULL)
         {
-          self->outputs[stream] = g_steal_pointer (&fresh);
+          self->outputs[part] = g_steal_pointer (&fresh);
           opened = TRUE;
         }
-      output = parallel_output_ref (self->outputs[stream]);
+      output = parallel_output_ref (self->outputs[part]);
     }
   g_mutex_unlock (&self->mutex);
 
   if (opened)
     self->host_class->opened (host, self);
-  drop_host (self, host);
+  parallel_step_drop_host (self, host);
 
   return output;
+}
+
+ParallelOutput *
+parallel_step_dup_stream (ParallelStep         *self,
+                          ParallelOutputStream  stream)
+{
+  return parallel_step_dup_part (self, stream);
 }
 
 void
@@ -368,7 +401,7 @@ parallel_step_wrote (ParallelStep         *self,
   self->host_class->wrote (host, self);
   if (parallel_step_mark_changed (self, PARALLEL_STEP_CHANGED_LAST_LINE))
     self->host_class->changed (host, self);
-  drop_host (self, host);
+  parallel_step_drop_host (self, host);
 }
 
 GCancellable *
@@ -384,91 +417,12 @@ parallel_step_dup_cancellable (ParallelStep *self)
   return cancellable;
 }
 
-gboolean
-parallel_step_take_stop_reason (ParallelStep *self,
-                                GError       *reason)
-{
-  gboolean taken = FALSE;
-
-  g_mutex_lock (&self->mutex);
-  if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->stop_reason == NULL)
-    {
-      self->stop_reason = g_steal_pointer (&reason);
-      taken = TRUE;
-    }
-  g_mutex_unlock (&self->mutex);
-
-  g_clear_error (&reason);
-  return taken;
-}
-
-GError *
-parallel_step_dup_stop_reason (ParallelStep *self)
-{
-  GError *reason = NULL;
-
-  g_mutex_lock (&self->mutex);
-  if (self->stop_reason != NULL)
-    reason = g_error_copy (self->stop_reason);
-  g_mutex_unlock (&self->mutex);
-
-  return reason;
-}
-
-gboolean
-parallel_step_is_being_stopped (ParallelStep *self)
-{
-  gboolean being_stopped;
-
-  g_mutex_lock (&self->mutex);
-  being_stopped = self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->stop_reason != NULL;
-  g_mutex_unlock (&self->mutex);
-
-  return being_stopped;
-}
-
-gint64
-parallel_step_get_activity (ParallelStep *self)
-{
-  gint64 activity;
-
-  g_mutex_lock (&self->mutex);
-  activity = self->activity;
-  g_mutex_unlock (&self->mutex);
-
-  return activity;
-}
-
-double
-parallel_step_get_grace (ParallelStep *self)
-{
-  double grace;
-
-  g_mutex_lock (&self->mutex);
-  grace = self->grace;
-  g_mutex_unlock (&self->mutex);
-
-  return grace;
-}
-
-gint64
-parallel_step_get_started (ParallelStep *self)
-{
-  gint64 started;
-
-  g_mutex_lock (&self->mutex);
-  started = self->started;
-  g_mutex_unlock (&self->mutex);
-
-  return started;
-}
-
 void
 parallel_step_dup_outputs (ParallelStep   *self,
-                           ParallelOutput *outputs[2])
+                           ParallelOutput *outputs[PARALLEL_N_PARTS])
 {
   g_mutex_lock (&self->mutex);
-  for (guint i = 0; i < 2; i++)
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     outputs[i] = self->outputs[i] != NULL ? parallel_output_ref (self->outputs[i]) : NULL;
   g_mutex_unlock (&self->mutex);
 }

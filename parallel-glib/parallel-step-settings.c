@@ -5,6 +5,8 @@
 
 #include "parallel-step-private.h"
 
+#include "parallel-stop-sequence.h"
+
 /* What the user sets on a step before it is given to a runner. */
 
 /* Setters are for the time before the step is in a run: from then on other threads read without
@@ -166,6 +168,96 @@ parallel_step_set_silence_timeout (ParallelStep *self,
 
   ensure_limits (self)->silence_timeout = seconds;
   g_object_notify (G_OBJECT (self), "silence-timeout");
+}
+
+/**
+ * parallel_step_get_exit_timeout: (get-property exit-timeout)
+ * @self: a step
+ *
+ * How long a program that has closed its outputs may take to end. May be called from any thread.
+ *
+ * Returns: seconds, 0 for no limit, or -1 if that of the runner holds
+ */
+double
+parallel_step_get_exit_timeout (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), -1);
+
+  return self->limits != NULL ? self->limits->exit_timeout : -1;
+}
+
+/**
+ * parallel_step_set_exit_timeout: (set-property exit-timeout)
+ * @self: a step
+ * @seconds: seconds, 0 for no limit, or -1 for that of the runner
+ *
+ * Sets how long a program that has closed its standard output and its standard error may take to
+ * end, for this step alone. One that is over it fails with %PARALLEL_RUN_ERROR_EXIT_TIMED_OUT.
+ */
+void
+parallel_step_set_exit_timeout (ParallelStep *self,
+                                double        seconds)
+{
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail (!is_in_run (self));
+
+  if (parallel_step_get_exit_timeout (self) == seconds)
+    return;
+
+  ensure_limits (self)->exit_timeout = seconds;
+  g_object_notify (G_OBJECT (self), "exit-timeout");
+}
+
+/**
+ * parallel_step_get_stop_sequence:
+ * @self: a step
+ *
+ * The signals that a program is sent when it is to stop. May be called from any thread.
+ *
+ * Returns: (transfer none) (nullable): the sequence, or %NULL if that of the runner holds
+ */
+const char *
+parallel_step_get_stop_sequence (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  return self->limits != NULL ? self->limits->stop_sequence : NULL;
+}
+
+/**
+ * parallel_step_set_stop_sequence:
+ * @self: a step
+ * @sequence: (nullable): signals and delays, or %NULL for those of the runner
+ * @error: return location for an error
+ *
+ * Sets which signals a program is sent when it is to stop, and how long it has after each, for this
+ * step alone: names or numbers of signals, with delays in milliseconds between them, separated by
+ * commas. `INT,200,TERM,2000,KILL` interrupts, terminates 0.2 seconds later, and kills after 2
+ * seconds more. A sequence that does not end with `KILL` gets it at the end, after the delay that
+ * stands last or else the kill grace, since every step has to end.
+ *
+ * Returns: %TRUE, or %FALSE with %G_IO_ERROR_INVALID_ARGUMENT if @sequence is none
+ */
+gboolean
+parallel_step_set_stop_sequence (ParallelStep  *self,
+                                 const char    *sequence,
+                                 GError       **error)
+{
+  ParallelStopSequence parsed;
+
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), FALSE);
+  g_return_val_if_fail (!is_in_run (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (sequence != NULL && !parallel_stop_sequence_parse (sequence, 0, &parsed, error))
+    return FALSE;
+  if (g_strcmp0 (parallel_step_get_stop_sequence (self), sequence) == 0)
+    return TRUE;
+
+  ensure_limits (self)->stop_sequence = g_intern_string (sequence);
+  g_object_notify (G_OBJECT (self), "stop-sequence");
+  return TRUE;
 }
 
 /**

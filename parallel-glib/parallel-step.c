@@ -32,7 +32,9 @@ enum
   PROP_PRIORITY,
   PROP_TIMEOUT,
   PROP_SILENCE_TIMEOUT,
+  PROP_EXIT_TIMEOUT,
   PROP_KILL_GRACE,
+  PROP_STOP_SEQUENCE,
   PROP_MAX_ATTEMPTS,
   PROP_RETRY_DELAY,
   PROP_OUTPUT_LIMIT,
@@ -47,6 +49,7 @@ enum
   PROP_USER_TIME,
   PROP_SYSTEM_TIME,
   PROP_MAX_RSS,
+  PROP_DIAGNOSIS,
   PROP_LAST_LINE,
   PROP_PROGRESS,
   PROP_STATUS,
@@ -75,6 +78,7 @@ parallel_step_notify_changes (ParallelStep *self)
     { PARALLEL_STEP_CHANGED_LAST_LINE, PROP_LAST_LINE },
     { PARALLEL_STEP_CHANGED_PROGRESS, PROP_PROGRESS },
     { PARALLEL_STEP_CHANGED_STATUS, PROP_STATUS },
+    { PARALLEL_STEP_CHANGED_DIAGNOSIS, PROP_DIAGNOSIS },
   };
   guint changes;
 
@@ -99,8 +103,8 @@ parallel_step_finalize (GObject *object)
   ParallelStep *self = PARALLEL_STEP (object);
 
   parallel_step_clear_host (self);
-  g_clear_pointer (&self->outputs[0], parallel_output_unref);
-  g_clear_pointer (&self->outputs[1], parallel_output_unref);
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
+    g_clear_pointer (&self->outputs[i], parallel_output_unref);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->subprocess);
   g_clear_error (&self->stop_reason);
@@ -109,6 +113,8 @@ parallel_step_finalize (GObject *object)
   g_clear_pointer (&self->limits, g_free);
   g_clear_pointer (&self->name, g_free);
   g_clear_pointer (&self->status, g_free);
+  g_clear_pointer (&self->diagnosis, g_free);
+  g_clear_pointer (&self->whereabouts.mark, g_free);
   if (G_IS_VALUE (&self->result))
     g_value_unset (&self->result);
   if (G_IS_VALUE (&self->input))
@@ -161,6 +167,9 @@ get_outcome_property (ParallelStep *self,
     case PROP_MAX_RSS:
       g_value_set_int64 (value, parallel_step_get_max_rss (self));
       break;
+    case PROP_DIAGNOSIS:
+      g_value_take_string (value, parallel_step_dup_diagnosis (self));
+      break;
     case PROP_LAST_LINE:
       g_value_take_string (value, parallel_step_dup_last_line (self));
       break;
@@ -203,6 +212,12 @@ parallel_step_get_property (GObject    *object,
     case PROP_SILENCE_TIMEOUT:
       g_value_set_double (value, parallel_step_get_silence_timeout (self));
       break;
+    case PROP_EXIT_TIMEOUT:
+      g_value_set_double (value, parallel_step_get_exit_timeout (self));
+      break;
+    case PROP_STOP_SEQUENCE:
+      g_value_set_string (value, parallel_step_get_stop_sequence (self));
+      break;
     case PROP_KILL_GRACE:
       g_value_set_double (value, parallel_step_get_kill_grace (self));
       break;
@@ -238,6 +253,7 @@ parallel_step_set_property (GObject      *object,
                             GParamSpec   *pspec)
 {
   ParallelStep *self = PARALLEL_STEP (object);
+  g_autoptr (GError) error = NULL;
 
   switch (prop_id)
     {
@@ -258,6 +274,13 @@ parallel_step_set_property (GObject      *object,
       break;
     case PROP_SILENCE_TIMEOUT:
       parallel_step_set_silence_timeout (self, g_value_get_double (value));
+      break;
+    case PROP_EXIT_TIMEOUT:
+      parallel_step_set_exit_timeout (self, g_value_get_double (value));
+      break;
+    case PROP_STOP_SEQUENCE:
+      if (!parallel_step_set_stop_sequence (self, g_value_get_string (value), &error))
+        g_warning ("%s", error->message);
       break;
     case PROP_KILL_GRACE:
       parallel_step_set_kill_grace (self, g_value_get_double (value));
@@ -343,6 +366,26 @@ install_limits (void)
    */
   properties[PROP_SILENCE_TIMEOUT] =
     g_param_spec_double ("silence-timeout", NULL, NULL, -1, G_MAXDOUBLE, -1,
+                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelStep:exit-timeout: (getter get_exit_timeout) (setter set_exit_timeout)
+   *
+   * How long a program that has closed its standard output and its standard error may take to end,
+   * in seconds, 0 for no limit, -1 for the limit of the runner.
+   */
+  properties[PROP_EXIT_TIMEOUT] =
+    g_param_spec_double ("exit-timeout", NULL, NULL, -1, G_MAXDOUBLE, -1,
+                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelStep:stop-sequence:
+   *
+   * The signals that a program is sent when it is to stop, as in
+   * [method@Step.set_stop_sequence]; `NULL` for those of the runner.
+   */
+  properties[PROP_STOP_SEQUENCE] =
+    g_param_spec_string ("stop-sequence", NULL, NULL, NULL,
                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -496,6 +539,15 @@ install_process (void)
 static void
 install_reports (void)
 {
+  /**
+   * ParallelStep:diagnosis: (getter dup_diagnosis)
+   *
+   * What the step was doing when it went over one of its time limits, `NULL` if it did not.
+   */
+  properties[PROP_DIAGNOSIS] =
+    g_param_spec_string ("diagnosis", NULL, NULL, NULL,
+                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
   /**
    * ParallelStep:last-line: (getter dup_last_line)
    *

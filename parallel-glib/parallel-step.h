@@ -64,6 +64,21 @@ void              parallel_step_set_silence_timeout (ParallelStep        *self,
                                                      double               seconds);
 
 PARALLEL_AVAILABLE_IN_ALL
+double            parallel_step_get_exit_timeout    (ParallelStep        *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void              parallel_step_set_exit_timeout    (ParallelStep        *self,
+                                                     double               seconds);
+
+PARALLEL_AVAILABLE_IN_ALL
+const char       *parallel_step_get_stop_sequence   (ParallelStep        *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+gboolean          parallel_step_set_stop_sequence   (ParallelStep        *self,
+                                                     const char          *sequence,
+                                                     GError             **error);
+
+PARALLEL_AVAILABLE_IN_ALL
 double            parallel_step_get_kill_grace      (ParallelStep        *self);
 
 PARALLEL_AVAILABLE_IN_ALL
@@ -163,6 +178,9 @@ char             *parallel_step_dup_output_tail     (ParallelStep        *self) 
 
 PARALLEL_AVAILABLE_IN_ALL
 char             *parallel_step_dup_last_line       (ParallelStep        *self) G_GNUC_WARN_UNUSED_RESULT;
+
+PARALLEL_AVAILABLE_IN_ALL
+char             *parallel_step_dup_diagnosis       (ParallelStep        *self) G_GNUC_WARN_UNUSED_RESULT;
 
 PARALLEL_AVAILABLE_IN_ALL
 double            parallel_step_get_progress        (ParallelStep        *self);

@@ -27,7 +27,7 @@ parallel_turn_new (guint64     index,
 void
 parallel_turn_free (ParallelTurn *self)
 {
-  for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     g_clear_pointer (&self->outputs[i], parallel_output_unref);
 
   g_free (self->name);
@@ -37,13 +37,10 @@ parallel_turn_free (ParallelTurn *self)
 void
 parallel_turn_adopt (ParallelTurn   *self,
                      gboolean        live,
-                     ParallelOutput *out,
-                     ParallelOutput *err,
-                     ParallelOutput *old[PARALLEL_N_STREAMS])
+                     ParallelOutput *outputs[PARALLEL_N_PARTS],
+                     ParallelOutput *old[PARALLEL_N_PARTS])
 {
-  ParallelOutput *outputs[PARALLEL_N_STREAMS] = { out, err };
-
-  for (guint i = 0; i < PARALLEL_N_STREAMS; i++)
+  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     {
       if (outputs[i] == NULL || outputs[i] == self->outputs[i])
         continue;
@@ -62,7 +59,7 @@ parallel_turn_is_exhausted (ParallelTurn *self)
   if (!self->closed)
     return FALSE;
 
-  for (guint i = 0; i < PARALLEL_N_STREAMS && !self->discarded; i++)
+  for (guint i = 0; i < PARALLEL_N_PARTS && !self->discarded; i++)
     if (self->outputs[i] != NULL && self->printed[i] < parallel_output_get_size (self->outputs[i]))
       return FALSE;
 

@@ -20,8 +20,8 @@ typedef struct
 
   /* Guarded by the mutex of the sequencer. */
   gpointer        data;             /* the caller's, released when the turn goes */
-  ParallelOutput *outputs[PARALLEL_N_STREAMS];
-  guint64         printed[PARALLEL_N_STREAMS];  /* how much of each was printed */
+  ParallelOutput *outputs[PARALLEL_N_PARTS];
+  guint64         printed[PARALLEL_N_PARTS];  /* how much of each was printed */
   GList           link;             /* in ParallelSequencer.ready or ParallelAfterwards.turns */
   guint           queued : 1;       /* it is in ParallelSequencer.ready */
   guint           live : 1;         /* it may be printed before it is closed */
@@ -34,14 +34,13 @@ ParallelTurn *parallel_turn_new   (guint64         index,
                                    const char     *name);
 void          parallel_turn_free  (ParallelTurn   *self);
 
-/* Takes the outputs of an attempt. One that is NULL stays as it is: the streams of a step may come
- * from different threads, and neither must push out the other. What has to be released is put into
- * @old, which has room for one each stream. */
+/* Takes the outputs of an attempt. One that is NULL stays as it is: the parts of a step may come
+ * from different threads, and none must push out the others. What has to be released is put into
+ * @old. */
 void          parallel_turn_adopt (ParallelTurn   *self,
                                    gboolean        live,
-                                   ParallelOutput *out,
-                                   ParallelOutput *err,
-                                   ParallelOutput *old[PARALLEL_N_STREAMS]);
+                                   ParallelOutput *outputs[PARALLEL_N_PARTS],
+                                   ParallelOutput *old[PARALLEL_N_PARTS]);
 
 /* Whether nothing is left to print, now or later. */
 gboolean      parallel_turn_is_exhausted (ParallelTurn *self);

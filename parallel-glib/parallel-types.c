@@ -36,3 +36,7 @@ G_DEFINE_ENUM_TYPE (ParallelKeepSteps, parallel_keep_steps,
                     G_DEFINE_ENUM_VALUE (PARALLEL_KEEP_STEPS_FAILED, "failed"),
                     G_DEFINE_ENUM_VALUE (PARALLEL_KEEP_STEPS_UNTIL_TAKEN, "until-taken"),
                     G_DEFINE_ENUM_VALUE (PARALLEL_KEEP_STEPS_ALL, "all"))
+
+G_DEFINE_ENUM_TYPE (ParallelContainment, parallel_containment,
+                    G_DEFINE_ENUM_VALUE (PARALLEL_CONTAINMENT_GROUP, "group"),
+                    G_DEFINE_ENUM_VALUE (PARALLEL_CONTAINMENT_TREE, "tree"))

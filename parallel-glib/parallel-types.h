@@ -118,12 +118,30 @@ typedef enum
   PARALLEL_KEEP_STEPS_ALL
 } ParallelKeepSteps;
 
+/**
+ * ParallelContainment:
+ * @PARALLEL_CONTAINMENT_GROUP: the program has a process group of its own, which is stopped as a
+ *   whole and dies with the program that runs the steps; what the program leaves behind when it ends
+ *   stays
+ * @PARALLEL_CONTAINMENT_TREE: nothing that the program has started, wherever it has moved to,
+ *   outlives it, or the program that runs the steps: it is killed. This costs a small process more
+ *   for as long as the program runs
+ *
+ * How far what a [class@CommandTask] starts is kept together.
+ */
+typedef enum
+{
+  PARALLEL_CONTAINMENT_GROUP,
+  PARALLEL_CONTAINMENT_TREE
+} ParallelContainment;
+
 #define PARALLEL_TYPE_STEP_STATE          (parallel_step_state_get_type ())
 #define PARALLEL_TYPE_OUTPUT_MODE         (parallel_output_mode_get_type ())
 #define PARALLEL_TYPE_OUTPUT_STREAM       (parallel_output_stream_get_type ())
 #define PARALLEL_TYPE_OUTPUT_LIMIT_POLICY (parallel_output_limit_policy_get_type ())
 #define PARALLEL_TYPE_HALT_MODE           (parallel_halt_mode_get_type ())
 #define PARALLEL_TYPE_KEEP_STEPS          (parallel_keep_steps_get_type ())
+#define PARALLEL_TYPE_CONTAINMENT         (parallel_containment_get_type ())
 
 PARALLEL_AVAILABLE_IN_ALL
 GType parallel_step_state_get_type          (void) G_GNUC_CONST;
@@ -142,6 +160,9 @@ GType parallel_halt_mode_get_type           (void) G_GNUC_CONST;
 
 PARALLEL_AVAILABLE_IN_ALL
 GType parallel_keep_steps_get_type          (void) G_GNUC_CONST;
+
+PARALLEL_AVAILABLE_IN_ALL
+GType parallel_containment_get_type         (void) G_GNUC_CONST;
 
 /* Declared here because tasks and steps name each other. */
 typedef struct _ParallelStep ParallelStep;

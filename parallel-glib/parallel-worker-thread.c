@@ -5,6 +5,8 @@
 
 #include "parallel-run.h"
 
+#include <unistd.h>
+
 /* The threads of a run that call functions. They pull their items themselves, so that between
  * two short functions there is one lock and no other thread. They are the run's own: GTask's
  * pool is small and shared with all of GIO. */
@@ -13,6 +15,9 @@ struct _ParallelWorkerThread
 {
   /* Constant. */
   ParallelRun  *run;              /* a reference */
+
+  /* The thread only, and constant once it runs. */
+  int           tid;              /* the system's number of the thread */
 
   /* The thread only. */
   GCancellable *cancellable;      /* of the next item, used again as long as it is fresh */
@@ -35,6 +40,12 @@ parallel_worker_thread_abandon_locked (ParallelRun  *run,
   self->abandoned = TRUE;
   self->abandoned_step = g_object_ref (item->step);
   run->n_workers--;
+}
+
+int
+parallel_worker_thread_get_tid (ParallelWorkerThread *worker)
+{
+  return worker->tid;
 }
 
 static gboolean
@@ -145,6 +156,7 @@ worker_thread (gpointer data)
   ParallelWorkerThread *self = data;
   ParallelItem *item;
 
+  self->tid = gettid ();
   pthread_sigmask (SIG_SETMASK, &self->run->signal_mask, NULL);
 
   while ((item = claim (self)) != NULL)

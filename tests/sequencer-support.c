@@ -290,11 +290,13 @@ add_outputs (Fixture        *fixture,
              ParallelOutput *out,
              ParallelOutput *err)
 {
+  ParallelOutput *outputs[PARALLEL_N_PARTS] = { out, err };
+
   g_mutex_lock (&fixture->mutex);
   fixture->n_data++;
   g_mutex_unlock (&fixture->mutex);
 
-  parallel_sequencer_add (fixture->sequencer, index, name, live, out, err,
+  parallel_sequencer_add (fixture->sequencer, index, name, live, outputs,
                           GUINT_TO_POINTER (index + 1));
 }
 

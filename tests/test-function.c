@@ -315,6 +315,10 @@ test_abandoned (void)
   test_wait_until (test_count_threads () == n_threads);
   g_assert_null (parallel_step_get_result (step));
   test_assert_step_error (step, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT);
+
+  /* The thread has given up the step to this context. */
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
   test_gate_clear (&gate);
 }
 

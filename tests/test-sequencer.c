@@ -304,7 +304,8 @@ test_abandon (gconstpointer data)
   g_assert_cmpuint (fixture->n_drained, ==, 1);
   g_assert_true (fixture->drained_here);
   parallel_sequencer_abandon (fixture->sequencer);
-  parallel_sequencer_add (fixture->sequencer, 3, NULL, TRUE, filled, NULL, NULL);
+  parallel_sequencer_add (fixture->sequencer, 3, NULL, TRUE,
+                          (ParallelOutput *[PARALLEL_N_PARTS]) { filled }, NULL);
   parallel_sequencer_discard (fixture->sequencer, 2);
   parallel_sequencer_close (fixture->sequencer, 4);
   printed = fixture->announced[OUT];

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "parallel-exec-reports.h"
 #include "parallel-spawner.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ typedef struct
   char          *out;
   char          *err;
   gboolean       has_usage;
-  ParallelUsage  usage;
+  ParallelExecEnd usage;
 } Result;
 
 static char *folder;
@@ -92,11 +93,12 @@ finish (const ParallelSpawnRequest *request,
   g_assert_true (g_subprocess_wait (spawned->subprocess, NULL, NULL));
   result->status = g_subprocess_get_status (spawned->subprocess);
   result->failure = parallel_spawner_take_failure (spawned->pid, request);
-  result->has_usage = parallel_spawner_take_usage (spawned->pid, &result->usage);
+  result->has_usage = parallel_exec_reports_take_end (spawned->pid, &result->usage);
   g_object_unref (spawned->subprocess);
+  g_free (spawned->mark);
 
   g_assert_null (parallel_spawner_take_failure (spawned->pid, request));
-  g_assert_false (parallel_spawner_take_usage (spawned->pid, &result->usage));
+  g_assert_false (parallel_exec_reports_take_end (spawned->pid, &result->usage));
 }
 
 static void
@@ -126,7 +128,7 @@ run_shell (const char *script,
            Result     *result)
 {
   const char *argv[] = { "/bin/sh", "-c", script, "sh", NULL };
-  ParallelSpawnRequest request = { .argv = argv, .stdin_fd = -1, .measure = measure };
+  ParallelSpawnRequest request = { .argv = argv, .stdin_fd = -1, .supervise = measure };
 
   run (&request, result);
   g_assert_no_error (result->error);
@@ -145,7 +147,7 @@ start_shell (const char           *script,
   struct pollfd item = { 0, POLLIN, 0 };
 
   argv[2] = script;
-  *request = (ParallelSpawnRequest) { .argv = argv, .stdin_fd = -1, .measure = measure };
+  *request = (ParallelSpawnRequest) { .argv = argv, .stdin_fd = -1, .supervise = measure };
   parallel_spawner_spawn (request, spawned, &error);
   g_assert_no_error (error);
 

@@ -159,7 +159,7 @@ check_error (const char *program,
     {
       const char *argv[] = { program, "argument", NULL };
       ParallelSpawnRequest request = {
-        .argv = argv, .cwd = cwd, .stdin_fd = -1, .measure = measure
+        .argv = argv, .cwd = cwd, .stdin_fd = -1, .supervise = measure
       };
       g_auto (Result) result = { 0 };
       GError *error;
@@ -257,7 +257,7 @@ test_script_without_interpreter (void)
 
   for (gboolean measure = FALSE; measure <= TRUE; measure++)
     {
-      ParallelSpawnRequest request = { .argv = argv, .stdin_fd = -1, .measure = measure };
+      ParallelSpawnRequest request = { .argv = argv, .stdin_fd = -1, .supervise = measure };
       g_auto (Result) result = { 0 };
 
       run (&request, &result);
@@ -331,7 +331,7 @@ test_helper (void)
   g_autofree char *plain_path = NULL;
   g_autofree char *plain = NULL;
   const char *wrong_parent[] = {
-    parallel_spawner_get_helper (), "1", "1", "0", "9", "", "/bin/true", "true", NULL
+    parallel_spawner_get_helper (), "1", "1", "0", "9", "-1", "A=b", "", "/bin/true", "true", NULL
   };
 
   g_assert_cmpint (status, ==, 0);
@@ -376,7 +376,7 @@ static void
 test_usage (void)
 {
   const char *argv[] = { self, "--role", "burn", "0.3", NULL };
-  ParallelSpawnRequest request = { .argv = argv, .stdin_fd = -1, .measure = TRUE };
+  ParallelSpawnRequest request = { .argv = argv, .stdin_fd = -1, .supervise = TRUE };
   g_auto (Result) burnt = { 0 };
   g_auto (Result) crashed = { 0 };
   g_auto (Result) small = { 0 };
@@ -457,8 +457,9 @@ test_supervisor (void)
   g_subprocess_force_exit (spawned.subprocess);
   g_assert_true (g_subprocess_wait (spawned.subprocess, NULL, NULL));
   await_end (atoi (text));
-  parallel_spawner_forget (spawned.pid);
+  parallel_exec_reports_forget (spawned.pid);
   g_object_unref (spawned.subprocess);
+  g_free (spawned.mark);
   result_clear (&result);
 }
 
@@ -484,7 +485,7 @@ test_many (void)
           g_autoptr (GError) error = NULL;
 
           requests[j] = (ParallelSpawnRequest) {
-            .argv = argv[j % 2], .stdin_fd = -1, .measure = j % 3 == 0
+            .argv = argv[j % 2], .stdin_fd = -1, .supervise = j % 3 == 0
           };
           parallel_spawner_spawn (&requests[j], &spawned[j], &error);
           g_assert_no_error (error);

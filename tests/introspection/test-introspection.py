@@ -11,7 +11,7 @@ gi.require_version('Parallel', '1')
 from gi.repository import Gio, GLib, Parallel
 
 CLASSES = ('AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task')
-ENUMS = ('HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError', 'StepState')
+ENUMS = ('Containment', 'HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError', 'StepState')
 FUNCTIONS = ('run_steps', 'run_steps_async', 'run_steps_finish')
 CONSTANTS = ('MAJOR_VERSION', 'MINOR_VERSION', 'MICRO_VERSION', 'VERSION_S')
 CALLBACKS = ('AsyncFunction', 'Function')

@@ -1,0 +1,24 @@
+/* parallel-fork.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* A program that forks: none of the library's threads exists in the child, and what runs belongs to
+ * the parent. The child starts afresh: what is one of a process (the engine, the pipes to helpers)
+ * is reset, and each object that was made before has another generation than the process, so that
+ * it is not touched any more. */
+
+/* How many forks this process is away from the first one. Any thread. */
+int      parallel_fork_get_generation (void);
+
+/* Any thread: has @func called in every child, in the order of the calls. It may only reset
+ * variables and close descriptors: another thread may have been in the middle of anything. */
+void     parallel_fork_add            (void (*func) (void));
+
+G_END_DECLS

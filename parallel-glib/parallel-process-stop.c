@@ -1,0 +1,306 @@
+/* parallel-process-stop.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-process-stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#include "parallel-aside.h"
+#include "parallel-engine.h"
+#include "parallel-exec-protocol.h"
+
+/* A signal goes to the process group at once. Then the table of processes is read, in a thread
+ * aside, and what belongs to the step and is not in the group gets it too: once for each signal, or
+ * again and again if it is SIGKILL. The table is read again when the first process has ended, and
+ * from then on at growing intervals, until it shows nothing of the step any more. Members that wait
+ * for somebody to reap them do not count: orphans are reaped by the system's first process, which
+ * in a container may take its time or never do it. */
+
+#define POLL_MIN    (2 * 1000)        /* microseconds */
+#define POLL_MAX    (50 * 1000)
+
+/* For one look at the table. */
+#define TABLE_LIMIT G_USEC_PER_SEC
+
+#define MAX_NAMED   10                /* of the processes that are left */
+
+struct _ParallelProcessStop
+{
+  /* Constant. */
+  ParallelTree             tree;
+  char                    *mark;      /* of tree */
+  gboolean                 supervised;
+  ParallelStopSequence     sequence;
+  ParallelProcessStopFunc  done;
+  gpointer                 user_data;
+
+  /* Engine thread only. */
+  guint                    at;        /* in the sequence */
+  gint64                   deadline;  /* of its delay */
+  gint64                   next_look; /* G_MAXINT64 while a look is under way or none is needed */
+  gint64                   interval;
+  gboolean                 exited;
+  struct _Look            *look;      /* under way, or NULL */
+  gboolean                 look_again;
+  GHashTable              *told;      /* the set of the process ids that got this signal */
+  GString                 *left;      /* what the last look showed, as text */
+  GSource                 *timer;
+};
+
+/* One look at the table, which outlives a stop that is given up. */
+typedef struct _Look
+{
+  ParallelProcessStop  *stop;         /* engine thread only; NULL when that is gone */
+
+  /* The thread aside, until it is done. */
+  gint64                requested;
+  ParallelProcessTable *table;
+} Look;
+
+static void request_look (ParallelProcessStop *self);
+
+static int
+get_signal (ParallelProcessStop *self)
+{
+  return self->sequence.signals[self->at].signum;
+}
+
+static void
+look_free (gpointer data)
+{
+  Look *look = data;
+
+  g_clear_pointer (&look->table, parallel_process_table_unref);
+  g_free (look);
+}
+
+/* Members of its group, and children that are killed, get nothing from a helper that is stopped. */
+static void
+signal_group (ParallelProcessStop *self)
+{
+  int signum = get_signal (self);
+  int pid = self->tree.pid;
+
+  if (signum == SIGKILL && self->supervised && !self->exited)
+    {
+      kill (pid, PARALLEL_EXEC_SIGNAL_KILL);
+      kill (pid, SIGCONT);
+      return;
+    }
+
+  /* The group outlives its leader as long as it has members; when it has none this is an ESRCH. In
+   * the first moment the helper has not made it yet. */
+  if (kill (-pid, signum) < 0 && errno == ESRCH && !self->exited)
+    kill (pid, signum);
+  if (signum != SIGKILL && signum != SIGSTOP)
+    kill (-pid, SIGCONT);
+}
+
+static void
+signal_strays (ParallelProcessStop *self,
+               GPtrArray           *processes)
+{
+  int signum = get_signal (self);
+
+  for (guint i = 0; i < processes->len; i++)
+    {
+      ParallelProcess *process = g_ptr_array_index (processes, i);
+
+      if (process->group == self->tree.pid || process->pid == self->tree.pid)
+        continue;
+      if (!g_hash_table_add (self->told, GINT_TO_POINTER (process->pid)) && signum != SIGKILL)
+        continue;
+
+      parallel_process_kill (process, signum);
+      if (signum != SIGKILL && signum != SIGSTOP)
+        parallel_process_kill (process, SIGCONT);
+    }
+}
+
+static void
+describe_left (ParallelProcessStop *self,
+               GPtrArray           *processes)
+{
+  g_string_truncate (self->left, 0);
+  for (guint i = 0; i < MIN (processes->len, MAX_NAMED); i++)
+    {
+      ParallelProcess *process = g_ptr_array_index (processes, i);
+
+      g_string_append_printf (self->left, "%s%d (%s, state %c)", i > 0 ? ", " : "", process->pid,
+                              process->name, process->state);
+    }
+  if (processes->len > MAX_NAMED)
+    g_string_append_printf (self->left, " and %u more", processes->len - MAX_NAMED);
+}
+
+/* ---- the clock ---- */
+
+static void
+arm (ParallelProcessStop *self)
+{
+  g_source_set_ready_time (self->timer, MIN (self->deadline, self->next_look));
+}
+
+/* The callback may free the stop. */
+static void
+finish (ParallelProcessStop *self,
+        gboolean             complete)
+{
+  const char *left = complete ? NULL : self->left->len > 0 ? self->left->str : "processes unknown";
+
+  g_source_set_ready_time (self->timer, -1);
+  self->done (self->user_data, left);
+}
+
+static void
+send_signal (ParallelProcessStop *self)
+{
+  self->deadline = g_get_monotonic_time () + self->sequence.signals[self->at].delay;
+  self->interval = POLL_MIN;
+  g_hash_table_remove_all (self->told);
+  signal_group (self);
+  request_look (self);
+}
+
+static gboolean
+timer_cb (gpointer user_data)
+{
+  ParallelProcessStop *self = user_data;
+  gint64 now = g_get_monotonic_time ();
+
+  if (now >= self->deadline && self->at + 1 >= self->sequence.n_signals)
+    {
+      finish (self, FALSE);
+      return G_SOURCE_CONTINUE;
+    }
+
+  if (now >= self->deadline)
+    {
+      self->at++;
+      send_signal (self);
+    }
+  else if (now >= self->next_look)
+    request_look (self);
+
+  arm (self);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- looks ---- */
+
+static void
+look_work (gpointer data)
+{
+  Look *look = data;
+
+  look->table = parallel_process_table_get (look->requested);
+}
+
+/* Without a table only the group can be asked. */
+static gboolean
+is_empty (ParallelProcessStop *self,
+          Look                *look)
+{
+  g_autoptr (GPtrArray) processes = NULL;
+
+  if (look == NULL)
+    return kill (-self->tree.pid, 0) < 0 && errno == ESRCH;
+
+  processes = parallel_process_table_find (look->table, &self->tree);
+  describe_left (self, processes);
+  signal_strays (self, processes);
+
+  return processes->len == 0;
+}
+
+static void
+looked (gpointer data,
+        gboolean in_time)
+{
+  Look *this_look = data;
+  ParallelProcessStop *self = this_look->stop;
+
+  if (self == NULL)
+    return;
+
+  self->look = NULL;
+  if (is_empty (self, in_time ? this_look : NULL) && self->exited && !self->look_again)
+    {
+      finish (self, TRUE);
+      return;
+    }
+
+  if (self->look_again)
+    request_look (self);
+  else if (self->exited || get_signal (self) == SIGKILL)
+    {
+      self->next_look = g_get_monotonic_time () + self->interval;
+      self->interval = MIN (self->interval * 2, POLL_MAX);
+    }
+  arm (self);
+}
+
+/* One at a time; what is asked for meanwhile follows. */
+static void
+request_look (ParallelProcessStop *self)
+{
+  self->next_look = G_MAXINT64;
+  self->look_again = self->look != NULL;
+  if (self->look_again)
+    return;
+
+  self->look = g_new0 (Look, 1);
+  self->look->stop = self;
+  self->look->requested = g_get_monotonic_time ();
+  parallel_aside (look_work, looked, self->look, look_free, TABLE_LIMIT);
+}
+
+ParallelProcessStop *
+parallel_process_stop_new (const ParallelTree         *tree,
+                           gboolean                    supervised,
+                           const ParallelStopSequence *sequence,
+                           ParallelProcessStopFunc     done,
+                           gpointer                    user_data)
+{
+  ParallelProcessStop *self = g_new0 (ParallelProcessStop, 1);
+
+  self->mark = g_strdup (tree->mark);
+  self->tree = (ParallelTree) { tree->pid, self->mark };
+  self->supervised = supervised;
+  self->sequence = *sequence;
+  self->done = done;
+  self->user_data = user_data;
+  self->told = g_hash_table_new (NULL, NULL);
+  self->left = g_string_new (NULL);
+  self->timer = parallel_engine_add_timer (G_MAXINT64, timer_cb, self);
+  send_signal (self);
+  arm (self);
+
+  return self;
+}
+
+void
+parallel_process_stop_exited (ParallelProcessStop *self)
+{
+  self->exited = TRUE;
+  self->interval = POLL_MIN;
+  request_look (self);
+  arm (self);
+}
+
+void
+parallel_process_stop_free (ParallelProcessStop *self)
+{
+  if (self->look != NULL)
+    self->look->stop = NULL;
+  g_source_destroy (self->timer);
+  g_source_unref (self->timer);
+  g_hash_table_unref (self->told);
+  g_string_free (self->left, TRUE);
+  g_free (self->mark);
+  g_free (self);
+}
