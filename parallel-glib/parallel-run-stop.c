@@ -305,21 +305,25 @@ cancel_waiting (ParallelRun  *run,
   return waiting;
 }
 
-void
-parallel_run_stop_step (ParallelRun  *run,
-                        ParallelStep *step,
-                        GError       *reason)
+gboolean
+parallel_run_mark_stopped (ParallelRun  *run,
+                           ParallelStep *step,
+                           GError       *reason)
 {
-  ParallelTaskPlace place = parallel_task_get_place (parallel_step_get_task (step));
-  StopMail *mail;
-
   if (cancel_waiting (run, step))
     {
       g_error_free (reason);
-      return;
+      return FALSE;
     }
-  if (!parallel_step_take_stop_reason (step, reason))
-    return;
+  return parallel_step_take_stop_reason (step, reason);
+}
+
+void
+parallel_run_stop_marked (ParallelRun  *run,
+                          ParallelStep *step)
+{
+  ParallelTaskPlace place = parallel_task_get_place (parallel_step_get_task (step));
+  StopMail *mail;
 
   switch (place)
     {
@@ -343,6 +347,15 @@ parallel_run_stop_step (ParallelRun  *run,
     default:
       g_assert_not_reached ();
     }
+}
+
+void
+parallel_run_stop_step (ParallelRun  *run,
+                        ParallelStep *step,
+                        GError       *reason)
+{
+  if (parallel_run_mark_stopped (run, step, reason))
+    parallel_run_stop_marked (run, step);
 }
 
 /* ---- the delay before another attempt ---- */

@@ -254,6 +254,13 @@ void          parallel_run_unwatch_sinks  (ParallelRun      *run);
 void          parallel_run_stop_step      (ParallelRun      *run,
                                            ParallelStep     *step,
                                            GError           *reason);
+/* The same in two parts. The first says whether the second is due: from then on the attempt ends
+ * with @reason, however it ends. Takes @reason. */
+gboolean      parallel_run_mark_stopped   (ParallelRun      *run,
+                                           ParallelStep     *step,
+                                           GError           *reason);
+void          parallel_run_stop_marked    (ParallelRun      *run,
+                                           ParallelStep     *step);
 void          parallel_run_watch          (ParallelRun      *run,
                                            ParallelStep     *step,
                                            const ParallelStepLimits *limits);
