@@ -282,10 +282,10 @@ void          parallel_run_event_free     (ParallelEvent    *event);
 /* Takes @step, and gives it up in the owner's context. */
 void          parallel_run_post_drop      (ParallelRun      *run,
                                            ParallelStep     *step);
-/* Calls @func once, when the context is iterated. */
-void          parallel_run_call_in_context (GMainContext    *context,
-                                            GSourceFunc      func,
-                                            gpointer         data);
+/* Calls @func once, when the context is iterated or ends. */
+void          parallel_run_free_in_context (GMainContext    *context,
+                                           GDestroyNotify    func,
+                                           gpointer          data);
 extern const ParallelSequencerCallbacks parallel_run_sequencer_callbacks;
 
 /* Any thread: "a (12 s), b (3 s)", the running steps, at most @max of them; NULL when none runs. */
