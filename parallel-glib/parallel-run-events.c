@@ -61,13 +61,17 @@ close_output_event (ParallelEvent *event)
   g_mutex_unlock (&run->mutex);
 }
 
-/* What is still posted after the runner has gone is freed in the owner's context all the same. */
-static gboolean
-free_event_cb (gpointer data)
+/* A step that is still posted after the runner has gone is let go of in the owner's context all the same. That
+ * must not keep the run, which has a reference to the context: if nobody iterates it any more, neither would
+ * ever be freed. */
+static void
+free_closed_event (ParallelEvent *event)
 {
-  parallel_run_event_free (data);
+  g_autoptr (GMainContext) context = g_main_context_ref (event->run->context);
+  ParallelStep *step = g_steal_pointer (&event->step);
 
-  return G_SOURCE_REMOVE;
+  parallel_run_event_free (event);
+  parallel_run_free_in_context (context, g_object_unref, step);
 }
 
 static void
@@ -103,7 +107,7 @@ deliver_mail (ParallelMail *mail,
     }
 
   if (closed && event->step != NULL && !g_main_context_is_owner (run->context))
-    parallel_run_call_in_context (run->context, free_event_cb, event);
+    free_closed_event (event);
   else
     parallel_run_event_free (event);
 }
@@ -145,17 +149,24 @@ parallel_run_post_drop (ParallelRun  *run,
   parallel_mailbox_post (run->mailbox, &event->mail, deliver_mail);
 }
 
-/* Not g_main_context_invoke(), which would call it here if nobody has the context at the moment. */
+static gboolean
+remove_cb (gpointer data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+/* Not g_main_context_invoke(), which would call it here if nobody has the context at the moment. If the context
+ * ends before it is iterated again, @func is called then, by whoever ends it. */
 void
-parallel_run_call_in_context (GMainContext *context,
-                              GSourceFunc   func,
-                              gpointer      data)
+parallel_run_free_in_context (GMainContext   *context,
+                              GDestroyNotify  func,
+                              gpointer        data)
 {
   GSource *source = g_idle_source_new ();
 
   g_source_set_static_name (source, "[parallel] release");
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, func, data, NULL);
+  g_source_set_callback (source, remove_cb, data, func);
   g_source_attach (source, context);
   g_source_unref (source);
 }

@@ -34,8 +34,8 @@ clear_list (ParallelItemList *list)
     parallel_item_unref (item);
 }
 
-static gboolean
-free_leftovers_cb (gpointer data)
+static void
+leftovers_free (gpointer data)
 {
   Leftovers *leftovers = data;
 
@@ -44,8 +44,6 @@ free_leftovers_cb (gpointer data)
   g_clear_object (&leftovers->tasks[0]);
   g_clear_object (&leftovers->tasks[1]);
   g_free (leftovers);
-
-  return G_SOURCE_REMOVE;
 }
 
 /* Tasks and steps may carry data of the user's, whose destroy notify belongs into the owner's
@@ -57,9 +55,9 @@ free_in_context (GMainContext *context,
   if (g_main_context_is_owner (context) ||
       (leftovers->tasks[0] == NULL && leftovers->tasks[1] == NULL &&
        leftovers->lists[0].length == 0 && leftovers->lists[1].length == 0))
-    free_leftovers_cb (leftovers);
+    leftovers_free (leftovers);
   else
-    parallel_run_call_in_context (context, free_leftovers_cb, leftovers);
+    parallel_run_free_in_context (context, leftovers_free, leftovers);
 }
 
 static Leftovers *
@@ -124,7 +122,7 @@ parallel_run_let_go (ParallelRun *run)
   g_queue_clear_full (&ready, (GDestroyNotify) parallel_item_unref);
   g_queue_clear_full (&added, (GDestroyNotify) parallel_item_unref);
   if (leftovers != NULL)
-    free_leftovers_cb (leftovers);
+    leftovers_free (leftovers);
 }
 
 GError *

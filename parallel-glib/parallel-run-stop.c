@@ -153,7 +153,7 @@ diagnosed (gpointer  user_data,
                                                   reason != NULL ? reason->message : "");
 
       parallel_step_take_diagnosis (step, heading, g_steal_pointer (&text));
-      parallel_run_stop_attempt (watch->run, step);
+      parallel_run_stop_marked (watch->run, step);
     }
 
   g_free (text);
@@ -407,9 +407,22 @@ cancel_waiting (ParallelRun  *run,
   return waiting;
 }
 
+gboolean
+parallel_run_mark_stopped (ParallelRun  *run,
+                           ParallelStep *step,
+                           GError       *reason)
+{
+  if (cancel_waiting (run, step))
+    {
+      g_error_free (reason);
+      return FALSE;
+    }
+  return parallel_step_take_stop_reason (step, reason);
+}
+
 void
-parallel_run_stop_attempt (ParallelRun  *run,
-                           ParallelStep *step)
+parallel_run_stop_marked (ParallelRun  *run,
+                          ParallelStep *step)
 {
   ParallelTaskPlace place = parallel_task_get_place (parallel_step_get_task (step));
   StopMail *mail;
@@ -439,17 +452,20 @@ parallel_run_stop_attempt (ParallelRun  *run,
 }
 
 void
+parallel_run_hurry (ParallelRun  *run,
+                    ParallelStep *step)
+{
+  if (parallel_step_set_diagnosing (step, FALSE))
+    parallel_run_stop_marked (run, step);
+}
+
+void
 parallel_run_stop_step (ParallelRun  *run,
                         ParallelStep *step,
                         GError       *reason)
 {
-  if (cancel_waiting (run, step))
-    {
-      g_error_free (reason);
-      return;
-    }
-
-  /* What is being looked at is stopped already, and must not wait for that any longer. */
-  if (parallel_step_take_stop_reason (step, reason) || parallel_step_set_diagnosing (step, FALSE))
-    parallel_run_stop_attempt (run, step);
+  if (parallel_run_mark_stopped (run, step, reason))
+    parallel_run_stop_marked (run, step);
+  else
+    parallel_run_hurry (run, step);
 }

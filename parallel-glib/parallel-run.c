@@ -491,21 +491,37 @@ static void
 stop_items (ParallelRun *run,
             GPtrArray   *items)
 {
-  /* From the last to the first, so that none of them has its turn for a moment when one before
-   * it is gone. */
-  g_ptr_array_sort (items, compare_later_first);
-  for (guint i = 0; i < items->len; i++)
-    parallel_sequencer_discard (run->sequencer, ((ParallelItem *) g_ptr_array_index (items, i))->index);
+  g_autoptr (GPtrArray) marked = g_ptr_array_new ();
 
+  /* From the last to the first, so that none of them has its turn for a moment when one before
+   * it is gone. One that has just ended cannot be stopped any more, and is printed. */
+  g_ptr_array_sort (items, compare_later_first);
   for (guint i = 0; i < items->len; i++)
     {
       ParallelItem *item = g_ptr_array_index (items, i);
       ParallelStep *step = parallel_run_dup_step (run, item);
 
-      parallel_run_stop_step (run, step, parallel_run_halted_error ());
-      parallel_run_drop_step (run, step);
-      parallel_run_drop_item (run, item);
+      if (parallel_run_mark_stopped (run, step, parallel_run_halted_error ()))
+        {
+          parallel_sequencer_discard (run->sequencer, item->index);
+          g_ptr_array_add (marked, step);
+        }
+      else
+        {
+          parallel_run_hurry (run, step);
+          parallel_run_drop_step (run, step);
+        }
     }
+
+  for (guint i = 0; i < marked->len; i++)
+    {
+      ParallelStep *step = g_ptr_array_index (marked, i);
+
+      parallel_run_stop_marked (run, step);
+      parallel_run_drop_step (run, step);
+    }
+  for (guint i = 0; i < items->len; i++)
+    parallel_run_drop_item (run, g_ptr_array_index (items, i));
 }
 
 static void

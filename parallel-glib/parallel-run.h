@@ -258,20 +258,22 @@ gint64        parallel_run_after          (gint64            time,
 void          parallel_run_stop_step      (ParallelRun      *run,
                                            ParallelStep     *step,
                                            GError           *reason);
+/* The same in two parts. The first says whether the second is due: from then on the attempt ends
+ * with @reason, however it ends. Takes @reason. */
+gboolean      parallel_run_mark_stopped   (ParallelRun      *run,
+                                           ParallelStep     *step,
+                                           GError           *reason);
+void          parallel_run_stop_marked    (ParallelRun      *run,
+                                           ParallelStep     *step);
+/* A step that was marked and is being looked at before it is stopped has no more time for that. */
+void          parallel_run_hurry          (ParallelRun      *run,
+                                           ParallelStep     *step);
 void          parallel_run_watch          (ParallelRun      *run,
                                            ParallelStep     *step,
                                            const ParallelStepLimits *limits);
 void          parallel_run_unwatch        (ParallelStep     *step);
 /* Engine thread: @step has begun to leave, and its clock must look at that. */
 void          parallel_run_rewatch        (ParallelStep     *step);
-/* After the stop reason was taken: stops the attempt. */
-void          parallel_run_stop_attempt   (ParallelRun      *run,
-                                           ParallelStep     *step);
-/* parallel-run-diagnosis.c. Engine thread, after the stop reason was taken: looks at what the step
- * does, for 2 s at most, and stops it then. */
-void          parallel_run_diagnose       (ParallelRun      *run,
-                                           ParallelStep     *step);
-
 /* parallel-run-delay.c */
 /* Takes a reference to @item, which is in the list of what is delayed. */
 void          parallel_run_delay          (ParallelRun      *run,
@@ -290,10 +292,10 @@ void          parallel_run_event_free     (ParallelEvent    *event);
 /* Takes @step, and gives it up in the owner's context. */
 void          parallel_run_post_drop      (ParallelRun      *run,
                                            ParallelStep     *step);
-/* Calls @func once, when the context is iterated. */
-void          parallel_run_call_in_context (GMainContext    *context,
-                                            GSourceFunc      func,
-                                            gpointer         data);
+/* Calls @func once, when the context is iterated or ends. */
+void          parallel_run_free_in_context (GMainContext    *context,
+                                           GDestroyNotify    func,
+                                           gpointer          data);
 extern const ParallelSequencerCallbacks parallel_run_sequencer_callbacks;
 
 /* Any thread: "a (12 s), b (3 s)", the running steps, at most @max of them; NULL when none runs. */
