@@ -97,9 +97,9 @@ emit_output (ParallelBackgroundTaskRunner *self,
 static void
 poked (ParallelBackgroundTaskRunner *self)
 {
-  g_mutex_lock (&self->run->mutex);
+  parallel_run_lock (self->run);
   self->run->poked = FALSE;
-  g_mutex_unlock (&self->run->mutex);
+  parallel_run_unlock (self->run);
 
   parallel_runner_notify_counters (self);
   parallel_runner_check_waiters (self);
@@ -213,7 +213,7 @@ parallel_background_task_runner_dispose (GObject *object)
   ParallelBackgroundTaskRunner *self = PARALLEL_BACKGROUND_TASK_RUNNER (object);
 
   parallel_background_task_runner_set_cancellable (self, NULL);
-  if (self->run->owner != NULL)
+  if (self->run->owner != NULL && !parallel_run_is_foreign (self->run))
     parallel_run_let_go (self->run);
   parallel_runner_clear_waiters (self);
   g_clear_pointer (&self->model, g_sequence_free);
@@ -229,7 +229,9 @@ parallel_background_task_runner_finalize (GObject *object)
   ParallelBackgroundTaskRunner *self = PARALLEL_BACKGROUND_TASK_RUNNER (object);
 
   g_clear_pointer (&self->wait_context, g_main_context_unref);
-  g_clear_pointer (&self->run, parallel_run_unref);
+  /* Those of the parent's are nobody's here. */
+  if (!parallel_run_is_foreign (self->run))
+    g_clear_pointer (&self->run, parallel_run_unref);
 
   G_OBJECT_CLASS (parallel_background_task_runner_parent_class)->finalize (object);
 }
@@ -551,10 +553,10 @@ parallel_background_task_runner_set_onexit (ParallelBackgroundTaskRunner *self,
   g_return_if_fail (!self->run->begun);
 
   task = parallel_function_task_new (onexit, user_data, notify);
-  g_mutex_lock (&self->run->mutex);
+  parallel_run_lock (self->run);
   previous = g_steal_pointer (&self->run->onexit_task);
   self->run->onexit_task = task;
-  g_mutex_unlock (&self->run->mutex);
+  parallel_run_unlock (self->run);
 }
 
 /**

@@ -40,6 +40,7 @@ typedef struct
   GSource              *readers[2];
   ParallelProcessStop  *stop;         /* NULL: it may run */
   gboolean              exited;
+  gboolean              lost;         /* what it exited with is not known */
   int                   wait_status;
 } CommandRun;
 
@@ -199,6 +200,11 @@ error_from_status (CommandRun *run)
 {
   int status = run->wait_status;
 
+  if (run->lost)
+    return g_error_new (G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED,
+                        "“%s” ended, but its exit status was lost: something else in this program waits "
+                        "for all child processes; it must only wait for its own", run->argv[0]);
+
   if (WIFEXITED (status))
     {
       parallel_step_set_exit (run->step, WEXITSTATUS (status), 0);
@@ -220,6 +226,9 @@ end_exited (CommandRun *run,
 {
   int pid = run->spawned.pid;
   GError *error = parallel_spawner_take_failure (pid, &run->request);
+
+  drain_stream (run, 0);
+  drain_stream (run, 1);
 
   if (error == NULL)
     error = error_from_status (run);
@@ -262,7 +271,8 @@ begin_stop (CommandRun *run,
 }
 
 /* A supervising helper knows how the program ended; the status of the helper itself may have been
- * taken by somebody else. Without its report, it was killed itself. */
+ * taken by somebody else. Without its report, it was killed itself, or could not start the program,
+ * which it has reported then. */
 static void
 take_end (CommandRun *run)
 {
@@ -277,8 +287,12 @@ take_end (CommandRun *run)
       if (run->request.supervise)
         parallel_step_set_usage (run->step, usage.user_time, usage.system_time, usage.max_rss);
     }
-  else if (run->request.tree && run->stop == NULL)
-    begin_stop (run, "KILL", 0);
+  else
+    {
+      run->lost = !WIFSIGNALED (run->wait_status);
+      if (run->request.tree && run->stop == NULL)
+        begin_stop (run, "KILL", 0);
+    }
 }
 
 static void
@@ -294,9 +308,9 @@ exited_cb (int      pid,
   run->exited = TRUE;
   run->wait_status = wait_status;
   take_end (run);
-  drain_stream (run, 0);
-  drain_stream (run, 1);
 
+  /* While it is being stopped, what is left of it may still say something, and must not die of
+   * saying it. */
   if (run->stop == NULL)
     end_exited (run, NULL);
   else

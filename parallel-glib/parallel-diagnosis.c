@@ -5,11 +5,16 @@
 
 #include "parallel-diagnosis.h"
 
+#include <string.h>
+
 #include "parallel-aside.h"
 #include "parallel-fork.h"
 #include "parallel-process-look.h"
 
 #define LIMIT               (2 * G_USEC_PER_SEC)
+
+/* As the kernel cuts it. */
+#define HELPER_NAME         "parallel-glib-e"
 
 #define MAX_PROCESSES       50
 #define MAX_DEPTH           10
@@ -114,15 +119,26 @@ take_children (GPtrArray *processes,
     }
 }
 
+/* A supervising helper is nobody's concern. */
+static gboolean
+is_helper (const ParallelProcess *process,
+           const ParallelTree    *tree)
+{
+  return process->pid == tree->pid && strcmp (process->name, HELPER_NAME) == 0;
+}
+
 /* What is a child of something else begins a tree of its own. */
 static GPtrArray *
-make_tree (GPtrArray *processes)
+make_tree (GPtrArray          *processes,
+           const ParallelTree *which)
 {
   GPtrArray *tree = g_ptr_array_new ();
   g_autofree gboolean *taken = g_new0 (gboolean, MAX (processes->len, 1));
 
   for (guint i = 0; i < processes->len; i++)
     {
+      if (is_helper (g_ptr_array_index (processes, i), which))
+        taken[i] = TRUE;
       if (!taken[i])
         take_children (processes, taken, tree, i);
     }
@@ -190,8 +206,8 @@ look_at_processes (Diagnosis *self)
 {
   ParallelTree tree = { self->where.pid, self->where.mark };
   g_autoptr (ParallelProcessTable) table = parallel_process_table_get (self->begun);
-  g_autoptr (GPtrArray) processes = parallel_process_table_find (table, &tree);
-  g_autoptr (GPtrArray) sorted = make_tree (processes);
+  g_autoptr (GPtrArray) processes = parallel_process_table_find (table, &tree, NULL);
+  g_autoptr (GPtrArray) sorted = make_tree (processes, &tree);
 
   for (guint i = 0; i < MIN (sorted->len, MAX_PROCESSES); i++)
     {
@@ -283,11 +299,12 @@ parallel_diagnosis_glance (const ParallelWhereabouts *where,
     {
       ParallelTree tree = { where->pid, where->mark };
       g_autoptr (ParallelProcessTable) table = parallel_process_table_glance ();
-      g_autoptr (GPtrArray) processes = parallel_process_table_find (table, &tree);
+      g_autoptr (GPtrArray) processes = parallel_process_table_find (table, &tree, NULL);
+      g_autoptr (GPtrArray) sorted = make_tree (processes, &tree);
 
-      for (guint i = 0; i < MIN (processes->len, MAX_PROCESSES); i++)
+      for (guint i = 0; i < MIN (sorted->len, MAX_PROCESSES); i++)
         {
-          g_autofree char *line = describe_process (processes, g_ptr_array_index (processes, i), TRUE);
+          g_autofree char *line = describe_process (sorted, g_ptr_array_index (sorted, i), TRUE);
 
           g_string_append_printf (text, "%s%s", i > 0 ? "\n" : "", line);
         }

@@ -18,11 +18,11 @@ dup_running_steps (ParallelRun *run,
 {
   GPtrArray *steps = g_ptr_array_new ();
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   for (ParallelItem *item = run->running.first; item != NULL && steps->len < max; item = item->next)
     if (item->step != NULL)
       g_ptr_array_add (steps, g_object_ref (item->step));
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return steps;
 }
@@ -44,9 +44,9 @@ parallel_run_describe_running (ParallelRun *run,
   g_autoptr (GString) text = g_string_new (NULL);
   guint n_running;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   n_running = run->running.length;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   for (guint i = 0; i < steps->len; i++)
     {
@@ -125,10 +125,16 @@ parallel_run_dump (ParallelRun *run)
 {
   static const char *halts[] = { "", ", halted soon", ", halted" };
   g_autoptr (GString) text = g_string_new (NULL);
-  g_autofree char *printing = parallel_sequencer_describe (run->sequencer);
-  GPtrArray *steps = dup_running_steps (run, MAX_RUNNING);
+  g_autofree char *printing = NULL;
+  GPtrArray *steps;
 
-  g_mutex_lock (&run->mutex);
+  if (parallel_run_is_foreign (run))
+    return g_strdup ("runs in the process that this one was forked from\n");
+
+  printing = parallel_sequencer_describe (run->sequencer);
+  steps = dup_running_steps (run, MAX_RUNNING);
+
+  parallel_run_lock (run);
   g_string_append_printf (text, "%u pending, %u delayed, %u running (at most %u), %" G_GUINT64_FORMAT
                           " succeeded, %" G_GUINT64_FORMAT " failed, %u skipped; %s%s%s\n",
                           run->pending.length, run->delayed.length, run->running.length,
@@ -136,7 +142,7 @@ parallel_run_dump (ParallelRun *run)
                           run->closed ? "closed" : "open", run->paused ? ", paused" : "", halts[run->halt]);
   g_string_append_printf (text, "waits for: %s\noutput: %s\nworker threads: %u, %u of them idle\n",
                           waits_for_locked (run), printing, run->n_workers, run->n_idle_workers);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   for (guint i = 0; i < steps->len; i++)
     append_step (text, g_ptr_array_index (steps, i));

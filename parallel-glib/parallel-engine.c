@@ -7,6 +7,8 @@
 
 #include <signal.h>
 
+#include "parallel-fork.h"
+
 /* Guarded by engine_mutex; once made, constant until the process ends. */
 static GMutex engine_mutex;
 static GThread *engine_thread;
@@ -22,6 +24,16 @@ engine_thread_func (gpointer data)
   g_main_loop_run (loop);
 
   return NULL;
+}
+
+/* The thread is the parent's; its context stays, since something may refer to it. */
+static void
+forked (void)
+{
+  g_mutex_init (&engine_mutex);
+  engine_thread = NULL;
+  engine_context = NULL;
+  engine_mailbox = NULL;
 }
 
 /* A signal for the program must never be handled on the engine, and SIGPIPE must be an EPIPE
@@ -41,6 +53,16 @@ start_thread (GError **error)
   return thread;
 }
 
+static void
+add_fork_handler (void)
+{
+  static gboolean added;
+
+  if (!added)
+    parallel_fork_add (forked);
+  added = TRUE;
+}
+
 gboolean
 parallel_engine_start (GError **error)
 {
@@ -49,6 +71,7 @@ parallel_engine_start (GError **error)
   g_mutex_lock (&engine_mutex);
   if (engine_context == NULL)
     {
+      add_fork_handler ();
       engine_context = g_main_context_new ();
       engine_mailbox = parallel_mailbox_new (engine_context, "[parallel] engine");
     }

@@ -5,6 +5,8 @@
 
 #include "parallel-mailbox.h"
 
+#include "parallel-fork.h"
+
 /* How long one dispatch may take, and how long the others are left alone when there is more, in
  * microseconds. */
 #define DISPATCH_BUDGET 500
@@ -27,6 +29,7 @@ struct _ParallelMailbox
 
   /* Constant after construction. */
   GSource         *source;
+  int              generation;        /* of the process that made it */
 
   /* The context only. */
   ParallelMail    *current;           /* taken from the list, not yet called */
@@ -45,6 +48,10 @@ dispatch_cb (GSource     *source,
              gpointer     user_data)
 {
   g_autoptr (ParallelMailbox) box = parallel_mailbox_ref (((MailSource *) source)->box);
+
+  /* In a forked child: what is in it was meant for the parent. */
+  if (box->generation != parallel_fork_get_generation ())
+    return G_SOURCE_REMOVE;
 
   g_source_set_ready_time (source, -1);
   if (parallel_mailbox_deliver (box))
@@ -66,6 +73,7 @@ parallel_mailbox_new (GMainContext *context,
 
   g_atomic_ref_count_init (&self->ref_count);
   g_mutex_init (&self->mutex);
+  self->generation = parallel_fork_get_generation ();
   self->last = &self->first;
   self->source = g_source_new (&mail_source_funcs, sizeof (MailSource));
   ((MailSource *) self->source)->box = self;

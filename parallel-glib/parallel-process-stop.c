@@ -13,9 +13,10 @@
 #include "parallel-engine.h"
 #include "parallel-exec-protocol.h"
 
-/* A signal goes to the process group at once. Then the table of processes is read, in a thread
- * aside, and what belongs to the step and is not in the group gets it too: once for each signal, or
- * again and again if it is SIGKILL. The table is read again when the first process has ended, and
+/* First of all the table of processes is read, in a thread aside: who has started whom is only known
+ * as long as both live. Then a signal goes to the process group, the table is read again, and what
+ * belongs to the step and is not in the group gets it too: once for each signal, or again and again
+ * if it is SIGKILL. The table is read again when the first process has ended, and
  * from then on at growing intervals, until it shows nothing of the step any more. Members that wait
  * for somebody to reap them do not count: orphans are reaped by the system's first process, which
  * in a container may take its time or never do it. */
@@ -39,6 +40,7 @@ struct _ParallelProcessStop
   gpointer                 user_data;
 
   /* Engine thread only. */
+  gboolean                 begun;     /* the first signal was sent */
   guint                    at;        /* in the sequence */
   gint64                   deadline;  /* of its delay */
   gint64                   next_look; /* G_MAXINT64 while a look is under way or none is needed */
@@ -46,6 +48,7 @@ struct _ParallelProcessStop
   gboolean                 exited;
   struct _Look            *look;      /* under way, or NULL */
   gboolean                 look_again;
+  GHashTable              *known;     /* all that was ever seen of the step: see the table */
   GHashTable              *told;      /* the set of the process ids that got this signal */
   GString                 *left;      /* what the last look showed, as text */
   GSource                 *timer;
@@ -210,9 +213,10 @@ is_empty (ParallelProcessStop *self,
   if (look == NULL)
     return kill (-self->tree.pid, 0) < 0 && errno == ESRCH;
 
-  processes = parallel_process_table_find (look->table, &self->tree);
+  processes = parallel_process_table_find (look->table, &self->tree, self->known);
   describe_left (self, processes);
-  signal_strays (self, processes);
+  if (self->begun)
+    signal_strays (self, processes);
 
   return processes->len == 0;
 }
@@ -234,7 +238,12 @@ looked (gpointer data,
       return;
     }
 
-  if (self->look_again)
+  if (!self->begun)
+    {
+      self->begun = TRUE;
+      send_signal (self);
+    }
+  else if (self->look_again)
     request_look (self);
   else if (self->exited || get_signal (self) == SIGKILL)
     {
@@ -274,11 +283,12 @@ parallel_process_stop_new (const ParallelTree         *tree,
   self->sequence = *sequence;
   self->done = done;
   self->user_data = user_data;
+  self->known = g_hash_table_new (NULL, NULL);
   self->told = g_hash_table_new (NULL, NULL);
   self->left = g_string_new (NULL);
   self->timer = parallel_engine_add_timer (G_MAXINT64, timer_cb, self);
-  send_signal (self);
-  arm (self);
+  self->deadline = G_MAXINT64;
+  request_look (self);
 
   return self;
 }
@@ -299,6 +309,7 @@ parallel_process_stop_free (ParallelProcessStop *self)
     self->look->stop = NULL;
   g_source_destroy (self->timer);
   g_source_unref (self->timer);
+  g_hash_table_unref (self->known);
   g_hash_table_unref (self->told);
   g_string_free (self->left, TRUE);
   g_free (self->mark);

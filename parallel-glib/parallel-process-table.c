@@ -245,9 +245,21 @@ has_mark (const ParallelProcess *process,
          (process->mark[length] == '\0' || process->mark[length] == ':');
 }
 
+static gboolean
+is_known (const ParallelProcess *process,
+          GHashTable            *known)
+{
+  gpointer start;
+
+  return known != NULL
+         && g_hash_table_lookup_extended (known, GINT_TO_POINTER (process->pid), NULL, &start)
+         && GPOINTER_TO_SIZE (start) == (gsize) process->start;
+}
+
 GPtrArray *
 parallel_process_table_find (ParallelProcessTable *table,
-                             const ParallelTree   *tree)
+                             const ParallelTree   *tree,
+                             GHashTable           *known)
 {
   GPtrArray *found = g_ptr_array_new ();
   g_autoptr (GHashTable) pids = g_hash_table_new (NULL, NULL);
@@ -262,11 +274,13 @@ parallel_process_table_find (ParallelProcessTable *table,
         if (g_hash_table_contains (pids, GINT_TO_POINTER (process->pid)))
           continue;
         if (process->pid != tree->pid && process->group != tree->pid &&
-            !has_mark (process, tree->mark) &&
+            !has_mark (process, tree->mark) && !is_known (process, known) &&
             !g_hash_table_contains (pids, GINT_TO_POINTER (process->parent)))
           continue;
 
         g_hash_table_add (pids, GINT_TO_POINTER (process->pid));
+        if (known != NULL)
+          g_hash_table_insert (known, GINT_TO_POINTER (process->pid), GSIZE_TO_POINTER (process->start));
         if (!has_ended (process))
           g_ptr_array_add (found, process);
       }

@@ -41,9 +41,11 @@ ParallelProcessTable *parallel_process_table_ref   (ParallelProcessTable  *table
 void                  parallel_process_table_unref (ParallelProcessTable  *table);
 
 /* The processes of @tree, parents before their children, without those that have ended. They belong
- * to the table. */
+ * to the table. @known, or NULL: those that were found before, by process id; they are found again
+ * even if nothing shows any more that they belong to the tree, and what is found is added. */
 GPtrArray            *parallel_process_table_find  (ParallelProcessTable  *table,
-                                                    const ParallelTree    *tree);
+                                                    const ParallelTree    *tree,
+                                                    GHashTable            *known);
 
 /* Sends @signum to a process of a table, unless it has ended since then. */
 void                  parallel_process_kill        (const ParallelProcess *process,

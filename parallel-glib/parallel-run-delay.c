@@ -39,7 +39,7 @@ put_back (Delay *delay)
   ParallelActions actions = { NULL };
   gboolean goes_on;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   goes_on = run->halt == PARALLEL_RUN_GOES_ON;
   if (goes_on)
     {
@@ -47,7 +47,7 @@ put_back (Delay *delay)
       parallel_queue_push_head (&run->pending, delay->item);
       parallel_run_dispatch_locked (run, &actions);
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
   return goes_on;
@@ -72,9 +72,9 @@ delay_in_engine (ParallelMail *mail,
   ParallelRun *run = delay->run;
   gboolean halted;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   halted = run->halt != PARALLEL_RUN_GOES_ON;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
   if (halted)
     {
       delay_free (delay);

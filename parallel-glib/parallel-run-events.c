@@ -34,9 +34,9 @@ start_in_owner (ParallelEvent *event)
   ParallelRun *run = event->run;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   event->item->in_loop = run->n_waits == 0;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_start_item (run, event->item, cancellable);
 }
@@ -55,10 +55,10 @@ close_output_event (ParallelEvent *event)
 {
   ParallelRun *run = event->run;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (run->last_output == event)
     run->last_output = NULL;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 }
 
 /* A step that is still posted after the runner has gone is let go of in the owner's context all the same. That
@@ -203,9 +203,9 @@ printing_cb (gpointer              user_data,
   ParallelEvent *event;
   gboolean wanted;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   wanted = shown != NULL && run->owner != NULL && !extend_last_locked (run, output, offset, length);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (!wanted)
     return;
@@ -217,9 +217,9 @@ printing_cb (gpointer              user_data,
   event->offset = offset;
   event->length = length;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   run->last_output = event;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
   parallel_mailbox_post (run->mailbox, &event->mail, deliver_mail);
 }
 
@@ -237,11 +237,11 @@ drained_cb (gpointer user_data)
 
   gboolean halted;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   run->over = TRUE;
   halted = run->halt == PARALLEL_RUN_HALTED_NOW && run->begun;
   g_cond_broadcast (&run->over_cond);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_post (run, PARALLEL_EVENT_OVER, NULL, NULL, FALSE);
   if (halted)

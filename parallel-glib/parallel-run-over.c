@@ -109,14 +109,14 @@ parallel_run_let_go (ParallelRun *run)
   parallel_run_halt (run, PARALLEL_HALT_NOW);
 
   /* The events that are under way still find their run, but no owner. */
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   run->owner = NULL;
   ready = run->ready;
   added = run->added;
   g_queue_init (&run->ready);
   g_queue_init (&run->added);
   leftovers = run->over || !run->begun ? steal_leftovers (run) : NULL;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_mailbox_close (run->mailbox);
   g_queue_clear_full (&ready, (GDestroyNotify) parallel_item_unref);
@@ -130,7 +130,7 @@ parallel_run_dup_outcome (ParallelRun *run)
 {
   GError *error = NULL;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (run->end_error != NULL)
     error = g_error_copy (run->end_error);
   else if (run->n_failed > 0)
@@ -139,7 +139,7 @@ parallel_run_dup_outcome (ParallelRun *run)
     error = g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
                          "The run was halted: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " steps had succeeded",
                          run->n_succeeded, run->n_put);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return error;
 }
@@ -172,9 +172,9 @@ look_cb (gpointer user_data)
   ParallelRun *run = watch->run;
   gboolean ended;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   ended = run->sequencer_closed;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (ended && parallel_sequencer_get_printed (run->sequencer) == watch->printed)
     parallel_sequencer_abandon (run->sequencer);   /* the run is over, which ends the watch */
@@ -203,9 +203,9 @@ watch_in_engine (ParallelMail *mail,
   ParallelRun *run = watch->run;
   gboolean over;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   over = run->over;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
   if (over)
     {
       sink_watch_free (watch);

@@ -21,12 +21,12 @@ parallel_run_dup_step (ParallelRun  *run,
   ParallelStep *step = NULL;
   GValue input = G_VALUE_INIT;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (item->step != NULL)
     step = g_object_ref (item->step);
   else
     task = g_object_ref (item->onexit ? run->onexit_task : run->task);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (step != NULL)
     return step;
@@ -34,7 +34,7 @@ parallel_run_dup_step (ParallelRun  *run,
   /* Made without the lock, for it is a hundred times dearer than all that happens under it. */
   spare = parallel_step_new_for_run (task, &input);
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (item->step == NULL)
     {
       spare->input = item->input;
@@ -49,7 +49,7 @@ parallel_run_dup_step (ParallelRun  *run,
       item->step = g_steal_pointer (&spare);
     }
   step = g_object_ref (item->step);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return step;
 }
@@ -103,13 +103,13 @@ post_started (ParallelRun  *run,
 {
   gboolean listens;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   listens = run->owner != NULL &&
             (g_atomic_int_get (&step->watched) || run->model_active ||
              parallel_run_listens_locked (run, PARALLEL_LISTENS_STARTED));
   if (listens)
     g_atomic_int_set (&step->watched, TRUE);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (!listens)
     return;
@@ -127,9 +127,9 @@ end_finished (ParallelRun *run)
   if (!g_atomic_int_dec_and_test (&run->n_ending))
     return;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   parallel_run_check_over_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
   parallel_run_act (run, &actions);
 }
 
@@ -141,7 +141,7 @@ skip_if_halted (ParallelRun  *run,
   ParallelActions actions = { NULL };
   gboolean halted;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   halted = run->halt != PARALLEL_RUN_GOES_ON && !item->onexit &&
            (item->step == NULL || parallel_step_get_attempt (item->step) == 0);
   if (halted)
@@ -156,7 +156,7 @@ skip_if_halted (ParallelRun  *run,
       parallel_item_list_push_tail (&run->skipped, item);
       parallel_run_poke_locked (run, &actions);
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (!halted)
     return FALSE;
@@ -192,9 +192,9 @@ parallel_run_start_item (ParallelRun  *run,
   if (parallel_task_get_place (task) != PARALLEL_TASK_PLACE_ENGINE)
     post_started (run, step);
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   stopped = item->cancelled || run->halt == PARALLEL_RUN_HALTED_NOW;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (stopped)
     parallel_step_end (step, g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
@@ -266,10 +266,10 @@ host_opened (gpointer      host,
 
   /* The step itself is only needed for the signal, and would stay alive until all before it is
    * printed. */
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (parallel_run_listens_locked (run, PARALLEL_LISTENS_OUTPUT))
     shown = g_object_ref (step);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_step_dup_outputs (step, outputs);
   parallel_sequencer_add (run->sequencer, parallel_step_get_index (step), name,
@@ -341,7 +341,7 @@ retry (ParallelRun              *run,
   if (parallel_step_mark_changed (item->step, PARALLEL_STEP_CHANGED_STATE))
     parallel_run_post (run, PARALLEL_EVENT_STEP_CHANGED, NULL, item->step, FALSE);
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   parallel_item_list_remove (&run->running, item);
   item->running = FALSE;
   if (limits->retry_delay > 0 && run->halt == PARALLEL_RUN_GOES_ON)
@@ -355,7 +355,7 @@ retry (ParallelRun              *run,
       item = NULL;
     }
   parallel_run_dispatch_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
   if (item != NULL)
@@ -521,11 +521,11 @@ offer (ParallelRun  *run,
 {
   ParallelActions actions = { NULL };
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (run->owner != NULL)
     g_queue_push_tail (&run->ready, g_steal_pointer (&item));
   parallel_run_poke_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
   if (item != NULL)
@@ -544,20 +544,20 @@ settle (ParallelRun  *run,
   ParallelStep *step = item->step;
   Settled settled;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   state = state_for_locked (run, error);
   if (step->abandoned)
     parallel_worker_thread_abandon_locked (run, item);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   close_outputs (run, item, state != PARALLEL_STEP_STATE_HALTED);
   parallel_step_settle (step, state, error);
   if (state == PARALLEL_STEP_STATE_FAILED)
     failure = parallel_failure_describe (step);
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   settled = settle_locked (run, item, state, failure, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
   if (settled.taken)
@@ -581,9 +581,9 @@ host_ended (gpointer      host,
 
   parallel_run_unwatch (step);
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   again = will_retry_locked (run, item, &limits, error);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (again)
     retry (run, item, &limits, error);

@@ -48,6 +48,12 @@ typedef struct
 static GMutex watch_mutex;
 
 static void
+forked (void)
+{
+  g_mutex_init (&watch_mutex);
+}
+
+static void
 watch_unref (Watch *watch)
 {
   if (!g_atomic_ref_count_dec (&watch->ref_count))
@@ -249,8 +255,14 @@ start_watch (ParallelRun              *run,
              const ParallelStepLimits *limits,
              gboolean                  abandons)
 {
+  static gsize added;
   Watch *watch;
 
+  if (g_once_init_enter (&added))
+    {
+      parallel_fork_add (forked);
+      g_once_init_leave (&added, 1);
+    }
   if (!parallel_engine_start (NULL))
     return;   /* without the engine nothing has a clock, and nothing but plain functions runs */
 
@@ -268,13 +280,13 @@ start_watch (ParallelRun              *run,
       watch->exit_timeout = limits->exit_timeout;
     }
 
-  g_mutex_lock (&step->mutex);
+  parallel_step_lock (step);
   g_assert (step->watches[abandons] == NULL);
   if (!step->ending && (!abandons || step->stop_reason != NULL))
     step->watches[abandons] = watch;
   else
     watch->step = NULL;
-  g_mutex_unlock (&step->mutex);
+  parallel_step_unlock (step);
 
   if (watch->step == NULL)
     {
@@ -300,9 +312,9 @@ parallel_run_unwatch (ParallelStep *step)
     {
       Watch *watch;
 
-      g_mutex_lock (&step->mutex);
+      parallel_step_lock (step);
       watch = g_steal_pointer (&step->watches[i]);
-      g_mutex_unlock (&step->mutex);
+      parallel_step_unlock (step);
 
       if (watch == NULL)
         continue;
@@ -319,9 +331,9 @@ parallel_run_rewatch (ParallelStep *step)
   Watch *watch;
 
   /* It goes in this thread only. */
-  g_mutex_lock (&step->mutex);
+  parallel_step_lock (step);
   watch = step->watches[FALSE];
-  g_mutex_unlock (&step->mutex);
+  parallel_step_unlock (step);
 
   if (watch != NULL && watch->timer != NULL)
     set_deadline (watch, get_deadline (watch, step));
@@ -366,10 +378,10 @@ cancel_elsewhere (ParallelStep *step)
   GCancellable *cancellable = NULL;
   GThread *thread;
 
-  g_mutex_lock (&step->mutex);
+  parallel_step_lock (step);
   if (step->stop_reason != NULL && !step->ending && step->cancellable != NULL)
     cancellable = g_object_ref (step->cancellable);
-  g_mutex_unlock (&step->mutex);
+  parallel_step_unlock (step);
 
   if (cancellable == NULL)
     return;
@@ -395,14 +407,14 @@ cancel_waiting (ParallelRun  *run,
   ParallelItem *item;
   gboolean waiting = FALSE;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   item = parallel_step_get_item (step);
   if (item != NULL && parallel_step_get_state (step) == PARALLEL_STEP_STATE_PENDING)
     {
       item->cancelled = TRUE;
       waiting = TRUE;
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return waiting;
 }

@@ -19,6 +19,7 @@ parallel_run_new (const ParallelRunOwner *owner_class,
   ParallelRun *run = g_new0 (ParallelRun, 1);
 
   g_atomic_ref_count_init (&run->ref_count);
+  run->generation = parallel_fork_get_generation ();
   g_mutex_init (&run->mutex);
   g_cond_init (&run->work_cond);
   g_cond_init (&run->over_cond);
@@ -38,6 +39,18 @@ parallel_run_new (const ParallelRunOwner *owner_class,
   run->failure_lines = g_ptr_array_new_with_free_func ((GDestroyNotify) parallel_failure_line_free);
 
   return run;
+}
+
+gboolean
+parallel_run_check_foreign (ParallelRun  *run,
+                            GError      **error)
+{
+  if (!parallel_run_is_foreign (run))
+    return TRUE;
+
+  g_set_error_literal (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_CLOSED,
+                       "The runner belongs to the process that this one was forked from; make another one");
+  return FALSE;
 }
 
 /* ---- dispatch ---- */
@@ -152,7 +165,7 @@ fail_without_worker (ParallelRun *run,
 {
   ParallelItem *item = NULL;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   run->n_workers--;
   if (run->n_workers == 0 && parallel_run_can_start_locked (run))
     {
@@ -160,7 +173,7 @@ fail_without_worker (ParallelRun *run,
       parallel_run_mark_running_locked (run, item);
       parallel_item_ref (item);
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (item == NULL)
     {
@@ -198,9 +211,9 @@ start_item (ParallelRun  *run,
   GError *error = NULL;
   StartMail *mail;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   place = parallel_task_get_place (task_of_locked (run, item));
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (place == PARALLEL_TASK_PLACE_OWNER)
     {
@@ -297,7 +310,7 @@ parallel_run_set_output (ParallelRun        *run,
 {
   ParallelSink *sinks[2] = { stdout_sink, stderr_sink };
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   run->output_mode = mode;
   run->hold = hold;
   run->keep_alive = keep_alive;
@@ -308,7 +321,7 @@ parallel_run_set_output (ParallelRun        *run,
       run->sinks[i] = sinks[i] != NULL ? parallel_sink_ref (sinks[i]) : NULL;
       sinks[i] = previous;
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   g_clear_pointer (&sinks[0], parallel_sink_unref);
   g_clear_pointer (&sinks[1], parallel_sink_unref);
@@ -342,10 +355,14 @@ parallel_run_put (ParallelRun   *run,
                   GError       **error)
 {
   ParallelActions actions = { NULL };
-  ParallelItem *item = parallel_item_new ();
+  ParallelItem *item;
   gboolean success;
 
-  g_mutex_lock (&run->mutex);
+  if (!parallel_run_check_foreign (run, error))
+    return FALSE;
+
+  item = parallel_item_new ();
+  parallel_run_lock (run);
   success = check_room_locked (run, error);
   if (success && step != NULL && !parallel_step_attach (step, &parallel_run_step_host, run, item))
     {
@@ -367,7 +384,7 @@ parallel_run_put (ParallelRun   *run,
         }
       enqueue_locked (run, item, &actions);
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (success)
     parallel_run_act (run, &actions);
@@ -381,11 +398,14 @@ parallel_run_close (ParallelRun *run)
 {
   ParallelActions actions = { NULL };
 
-  g_mutex_lock (&run->mutex);
+  if (parallel_run_is_foreign (run))
+    return;
+
+  parallel_run_lock (run);
   run->closed = TRUE;
   parallel_run_check_over_locked (run, &actions);
   parallel_run_poke_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_sequencer_set_hold (run->sequencer, FALSE);
   parallel_run_act (run, &actions);
@@ -397,10 +417,13 @@ parallel_run_set_paused (ParallelRun *run,
 {
   ParallelActions actions = { NULL };
 
-  g_mutex_lock (&run->mutex);
+  if (parallel_run_is_foreign (run))
+    return;
+
+  parallel_run_lock (run);
   run->paused = paused;
   parallel_run_dispatch_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
 }
@@ -410,9 +433,9 @@ parallel_run_get_config (ParallelRun *run)
 {
   ParallelRunConfig config;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   config = run->config;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return config;
 }
@@ -423,11 +446,14 @@ parallel_run_set_config (ParallelRun             *run,
 {
   ParallelActions actions = { NULL };
 
-  g_mutex_lock (&run->mutex);
+  if (parallel_run_is_foreign (run))
+    return;
+
+  parallel_run_lock (run);
   run->config = *config;
   parallel_run_dispatch_locked (run, &actions);
   parallel_run_poke_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
 }
@@ -536,10 +562,16 @@ halt (ParallelRun     *run,
   gboolean has_printed;
   gboolean had_delays;
 
-  g_mutex_lock (&run->mutex);
+  if (parallel_run_is_foreign (run))
+    {
+      g_clear_error (&error);
+      return;
+    }
+
+  parallel_run_lock (run);
   if (run->halt >= mode || run->over)
     {
-      g_mutex_unlock (&run->mutex);
+      parallel_run_unlock (run);
       g_clear_error (&error);
       return;
     }
@@ -551,7 +583,7 @@ halt (ParallelRun     *run,
   if (mode == PARALLEL_RUN_HALTED_NOW)
     running = dup_running_locked (run);
   has_printed = run->begun;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   g_clear_error (&error);
   for (guint i = 0; i < skipped->len; i++)
@@ -566,10 +598,10 @@ halt (ParallelRun     *run,
   if (mode == PARALLEL_RUN_HALTED_NOW && has_printed)
     parallel_run_watch_sinks (run);
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   parallel_run_check_over_locked (run, &actions);
   parallel_run_poke_locked (run, &actions);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
   parallel_run_act (run, &actions);
 }
 

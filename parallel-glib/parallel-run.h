@@ -7,6 +7,7 @@
 
 #include <signal.h>
 
+#include "parallel-fork.h"
 #include "parallel-mailbox.h"
 #include "parallel-queue.h"
 #include "parallel-sequencer.h"
@@ -96,6 +97,7 @@ struct _ParallelRun
   gatomicrefcount         ref_count;
 
   /* Constant after construction. */
+  int                     generation;       /* of the process that made it */
   GMainContext           *context;          /* the owner's */
   GThread                *creator;
   ParallelMailbox        *mailbox;          /* to the owner's context */
@@ -155,6 +157,32 @@ struct _ParallelRun
   gboolean                sequencer_closed;
   gboolean                over;
 };
+
+/* In a forked child, a run of the parent's is not touched: its threads are not here, and its lock
+ * may be held for ever by one of them. */
+static inline gboolean
+parallel_run_is_foreign (ParallelRun *run)
+{
+  return run->generation != parallel_fork_get_generation ();
+}
+
+static inline void
+parallel_run_lock (ParallelRun *run)
+{
+  if (!parallel_run_is_foreign (run))
+    g_mutex_lock (&run->mutex);
+}
+
+static inline void
+parallel_run_unlock (ParallelRun *run)
+{
+  if (!parallel_run_is_foreign (run))
+    g_mutex_unlock (&run->mutex);
+}
+
+/* The error for whoever wants something of it. */
+gboolean      parallel_run_check_foreign  (ParallelRun            *run,
+                                           GError                **error);
 
 ParallelRun  *parallel_run_new            (const ParallelRunOwner *owner_class,
                                            gpointer                owner);

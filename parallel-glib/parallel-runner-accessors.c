@@ -286,9 +286,9 @@ parallel_background_task_runner_get_n_pending (ParallelBackgroundTaskRunner *sel
   g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), 0);
 
   run = self->run;
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   number = run->pending.length + run->delayed.length;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return number;
 }
@@ -310,9 +310,9 @@ parallel_background_task_runner_get_n_running (ParallelBackgroundTaskRunner *sel
   g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), 0);
 
   run = self->run;
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   number = run->running.length;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return number;
 }
@@ -334,9 +334,9 @@ parallel_background_task_runner_get_n_succeeded (ParallelBackgroundTaskRunner *s
   g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), 0);
 
   run = self->run;
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   number = run->n_succeeded;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return number;
 }
@@ -358,9 +358,9 @@ parallel_background_task_runner_get_n_failed (ParallelBackgroundTaskRunner *self
   g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), 0);
 
   run = self->run;
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   number = run->n_failed;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return number;
 }
@@ -383,13 +383,13 @@ parallel_background_task_runner_get_progress (ParallelBackgroundTaskRunner *self
   g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), 0);
 
   run = self->run;
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   all = run->n_put;
   done = all - run->pending.length - run->delayed.length;
   for (ParallelItem *item = run->running.first; item != NULL; item = item->next)
     if (!item->onexit)
       done -= item->step != NULL ? 1 - MAX (parallel_step_get_progress (item->step), 0) : 1;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return all > 0 ? CLAMP (done / all, 0, 1) : 0;
 }

@@ -100,11 +100,11 @@ parallel_background_task_runner_dup_failures (ParallelBackgroundTaskRunner *self
 
   run = self->run;
   items = new_items ();
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   for (ParallelItem *item = run->kept.first; item != NULL; item = item->next)
     if (parallel_step_get_state (item->step) == PARALLEL_STEP_STATE_FAILED)
       g_ptr_array_add (items, parallel_item_ref (item));
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
   g_ptr_array_sort (items, compare_item_pointers);
 
   return take_steps (run, items);
@@ -129,9 +129,9 @@ parallel_background_task_runner_dup_skipped (ParallelBackgroundTaskRunner *self)
 
   run = self->run;
   items = new_items ();
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   add_list (items, &run->skipped);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
   g_ptr_array_sort (items, compare_item_pointers);
 
   return take_steps (run, items);
@@ -156,9 +156,9 @@ parallel_background_task_runner_dup_steps (ParallelBackgroundTaskRunner *self)
   g_return_val_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self), NULL);
 
   run = self->run;
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   items = dup_items_locked (run);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return take_steps (run, items);
 }
@@ -174,10 +174,10 @@ activate (ParallelBackgroundTaskRunner *self)
   if (self->model != NULL)
     return;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   run->model_active = TRUE;
   items = dup_items_locked (run);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   self->model = g_sequence_new ((GDestroyNotify) parallel_item_unref);
   for (guint i = 0; i < items->len; i++)
@@ -196,10 +196,10 @@ parallel_runner_sync_model (ParallelBackgroundTaskRunner *self)
   if (self->model == NULL)
     return;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   added = run->added;
   g_queue_init (&run->added);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   n_added = added.length;
   if (n_added == 0)

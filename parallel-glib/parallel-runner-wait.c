@@ -43,9 +43,9 @@ waiter_free (Waiter *waiter)
 static void
 update_has_waiters (ParallelBackgroundTaskRunner *self)
 {
-  g_mutex_lock (&self->run->mutex);
+  parallel_run_lock (self->run);
   self->run->has_waiters = self->waiters.length > 0;
-  g_mutex_unlock (&self->run->mutex);
+  parallel_run_unlock (self->run);
 }
 
 /* Takes the oldest finished step that nobody has taken; FALSE when there is none and more may
@@ -58,7 +58,7 @@ take_step (ParallelBackgroundTaskRunner  *self,
   ParallelItem *item;
   gboolean let_go = FALSE;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   run->taking = TRUE;
   item = g_queue_pop_head (&run->ready);
   if (item != NULL && item->kept && run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN &&
@@ -68,7 +68,7 @@ take_step (ParallelBackgroundTaskRunner  *self,
       item->kept = FALSE;
       let_go = TRUE;
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   *step = NULL;
   if (item == NULL)
@@ -187,9 +187,18 @@ add_waiter (ParallelBackgroundTaskRunner *self,
             const GValue                 *input,
             GTask                        *task)
 {
-  Waiter *waiter = g_new0 (Waiter, 1);
+  Waiter *waiter;
   GCancellable *cancellable = g_task_get_cancellable (task);
+  GError *error = NULL;
 
+  if (!parallel_run_check_foreign (self->run, &error))
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+
+  waiter = g_new0 (Waiter, 1);
   waiter->kind = kind;
   waiter->runner = self;
   waiter->task = task;
@@ -296,10 +305,10 @@ check_nothing_in_flight (ParallelBackgroundTaskRunner  *self,
   ParallelRun *run = self->run;
   gboolean in_flight = FALSE;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   for (ParallelItem *item = run->running.first; item != NULL && !in_flight; item = item->next)
     in_flight = item->in_loop;
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (in_flight)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_PENDING,
@@ -358,9 +367,9 @@ wake_waiters_cb (GCancellable *cancellable,
 {
   ParallelRun *run = user_data;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   g_cond_broadcast (&run->over_cond);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 }
 
 /* In any other thread: the owner's context delivers, this one only waits. */
@@ -373,10 +382,10 @@ wait_only (ParallelRun  *run,
   if (cancellable != NULL)
     id = g_cancellable_connect (cancellable, G_CALLBACK (wake_waiters_cb), run, NULL);
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   while (!run->over && !g_cancellable_is_cancelled (cancellable))
     g_cond_wait (&run->over_cond, &run->mutex);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   if (cancellable != NULL)
     g_cancellable_disconnect (cancellable, id);
@@ -437,6 +446,8 @@ parallel_background_task_runner_wait (ParallelBackgroundTaskRunner  *self,
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   run = self->run;
+  if (!parallel_run_check_foreign (run, error))
+    return FALSE;
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
 
@@ -535,6 +546,8 @@ parallel_background_task_runner_next (ParallelBackgroundTaskRunner  *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
+  if (!parallel_run_check_foreign (self->run, error))
+    return NULL;
   if (!acquire_owner (self->run))
     {
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_BUSY,

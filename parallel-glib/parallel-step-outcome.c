@@ -74,10 +74,10 @@ parallel_step_get_elapsed (ParallelStep *self)
 
   g_return_val_if_fail (PARALLEL_IS_STEP (self), 0);
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   started = self->started;
   ended = self->state == PARALLEL_STEP_STATE_RUNNING ? g_get_monotonic_time () : self->ended;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return started == 0 ? 0 : (double) (ended - started) / G_USEC_PER_SEC;
 }
@@ -114,10 +114,10 @@ parallel_step_dup_attempt_errors (ParallelStep *self)
 
   g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   for (guint i = 0; self->attempt_errors != NULL && i < self->attempt_errors->len; i++)
     g_strv_builder_add (builder, g_ptr_array_index (self->attempt_errors, i));
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return g_strv_builder_end (builder);
 }
@@ -162,7 +162,7 @@ parallel_step_set_result (ParallelStep *self,
   g_value_init (&copy, G_VALUE_TYPE (result));
   g_value_copy (result, &copy);
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending)
     {
       GValue previous = self->result;
@@ -170,7 +170,7 @@ parallel_step_set_result (ParallelStep *self,
       self->result = copy;
       copy = previous;
     }
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (G_IS_VALUE (&copy))
     g_value_unset (&copy);
@@ -308,14 +308,11 @@ changed (ParallelStep        *self,
   if (!parallel_step_mark_changed (self, change))
     return;
 
-  g_mutex_lock (&self->mutex);
-  host = self->host != NULL ? self->host_class->ref (self->host) : NULL;
-  g_mutex_unlock (&self->mutex);
-
+  host = parallel_step_dup_host (self);
   if (host == NULL)
     return;
   self->host_class->changed (host, self);
-  self->host_class->unref (host);
+  parallel_step_drop_host (self, host);
 }
 
 /**
@@ -351,11 +348,11 @@ parallel_step_set_progress (ParallelStep *self,
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail ((progress >= 0 && progress <= 1) || progress == -1);
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   differs = self->progress != progress;
   self->progress = progress;
   self->activity = g_get_monotonic_time ();
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (differs)
     changed (self, PARALLEL_STEP_CHANGED_PROGRESS);
@@ -394,7 +391,7 @@ parallel_step_set_status (ParallelStep *self,
 
   g_return_if_fail (PARALLEL_IS_STEP (self));
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   differs = g_strcmp0 (self->status, copy) != 0;
   if (differs)
     {
@@ -404,7 +401,7 @@ parallel_step_set_status (ParallelStep *self,
       copy = previous;
     }
   self->activity = g_get_monotonic_time ();
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (differs)
     changed (self, PARALLEL_STEP_CHANGED_STATUS);
@@ -421,9 +418,9 @@ parallel_step_heartbeat (ParallelStep *self)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->activity = g_get_monotonic_time ();
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 /**
@@ -441,16 +438,13 @@ parallel_step_cancel (ParallelStep *self)
 
   g_return_if_fail (PARALLEL_IS_STEP (self));
 
-  g_mutex_lock (&self->mutex);
-  host = self->host != NULL ? self->host_class->ref (self->host) : NULL;
-  g_mutex_unlock (&self->mutex);
-
+  host = parallel_step_dup_host (self);
   if (host == NULL)
     return;
   self->host_class->stop (host, self,
                           g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
                                                "The step was cancelled"));
-  self->host_class->unref (host);
+  parallel_step_drop_host (self, host);
 }
 
 /**

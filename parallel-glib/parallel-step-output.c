@@ -94,7 +94,8 @@ dup_written (ParallelStep         *self,
              ParallelOutputStream  stream)
 {
   LOCKED_GETTER (self, ParallelOutput *,
-                 self->outputs[stream] != NULL ? parallel_output_ref (self->outputs[stream]) : NULL);
+                 self->outputs[stream] != NULL && !parallel_step_is_foreign (self) ?
+                 parallel_output_ref (self->outputs[stream]) : NULL);
 }
 
 /**

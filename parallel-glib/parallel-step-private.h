@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "parallel-fork.h"
 #include "parallel-output.h"
 #include "parallel-step.h"
 
@@ -93,6 +94,9 @@ struct _ParallelStep
   /* Accessed atomically. */
   gint                    watched;        /* somebody outside of the library may look at the step */
 
+  /* Constant. */
+  int                     generation;     /* of the process that made it */
+
   /* Guarded by write_mutex, which is held while a function step's output is appended. */
   GMutex                  write_mutex;
 
@@ -133,13 +137,35 @@ struct _ParallelStep
   char                   *status;
 };
 
+/* In a forked child, a step of the parent's is only looked at: the lock may be held for ever by a
+ * thread that is not here. */
+static inline gboolean
+parallel_step_is_foreign (ParallelStep *self)
+{
+  return self->generation != parallel_fork_get_generation ();
+}
+
+static inline void
+parallel_step_lock (ParallelStep *self)
+{
+  if (!parallel_step_is_foreign (self))
+    g_mutex_lock (&self->mutex);
+}
+
+static inline void
+parallel_step_unlock (ParallelStep *self)
+{
+  if (!parallel_step_is_foreign (self))
+    g_mutex_unlock (&self->mutex);
+}
+
 /* Each getter takes the lock for one field; they differ in nothing else. */
 #define LOCKED_GETTER(self, type, expression) \
   G_STMT_START { \
     type _value; \
-    g_mutex_lock (&(self)->mutex); \
+    parallel_step_lock (self); \
     _value = (expression); \
-    g_mutex_unlock (&(self)->mutex); \
+    parallel_step_unlock (self); \
     return _value; \
   } G_STMT_END
 

@@ -32,7 +32,7 @@ parallel_step_attach (ParallelStep           *self,
 {
   gboolean attached = FALSE;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->host_class == NULL)
     {
       self->host_class = host_class;
@@ -40,7 +40,7 @@ parallel_step_attach (ParallelStep           *self,
       self->item = item;
       attached = TRUE;
     }
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return attached;
 }
@@ -50,9 +50,9 @@ parallel_step_get_item (ParallelStep *self)
 {
   gpointer item;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   item = self->item;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return item;
 }
@@ -61,9 +61,9 @@ void
 parallel_step_set_index (ParallelStep *self,
                          gint64        index)
 {
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->index = index;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 ParallelStepLimits
@@ -100,10 +100,10 @@ parallel_step_dup_host (ParallelStep *self)
 {
   gpointer host = NULL;
 
-  g_mutex_lock (&self->mutex);
-  if (self->host != NULL)
+  parallel_step_lock (self);
+  if (self->host != NULL && !parallel_step_is_foreign (self))
     host = self->host_class->ref (self->host);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return host;
 }
@@ -121,10 +121,10 @@ parallel_step_clear_host (ParallelStep *self)
 {
   gpointer host;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   host = g_steal_pointer (&self->host);
   self->item = NULL;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   parallel_step_drop_host (self, host);
 }
@@ -157,7 +157,7 @@ parallel_step_begin (ParallelStep             *self,
 {
   gint64 now = g_get_monotonic_time ();
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->state = PARALLEL_STEP_STATE_RUNNING;
   self->attempt++;
   self->ending = FALSE;
@@ -167,7 +167,7 @@ parallel_step_begin (ParallelStep             *self,
   self->attempt_limits = *limits;
   self->whereabouts.tid = tid;
   g_set_object (&self->cancellable, cancellable);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 /* What is kept of an attempt that another one follows. */
@@ -195,7 +195,7 @@ parallel_step_begin_again (ParallelStep *self,
   GValue result;
   char *description = describe_attempt (self, error);
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->attempt_errors == NULL)
     self->attempt_errors = g_ptr_array_new_with_free_func (g_free);
   g_ptr_array_add (self->attempt_errors, description);
@@ -209,7 +209,7 @@ parallel_step_begin_again (ParallelStep *self,
   g_clear_object (&self->cancellable);
   g_clear_object (&self->subprocess);
   g_clear_error (&self->stop_reason);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     g_clear_pointer (&outputs[i], parallel_output_unref);
@@ -225,7 +225,7 @@ parallel_step_settle (ParallelStep      *self,
 {
   gpointer host;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->state = state;
   if (self->started != 0)
     self->ended = g_get_monotonic_time ();
@@ -235,7 +235,7 @@ parallel_step_settle (ParallelStep      *self,
   clear_whereabouts_locked (self);
   g_clear_object (&self->cancellable);
   g_clear_error (&self->stop_reason);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   parallel_step_drop_host (self, host);
 }
@@ -258,7 +258,7 @@ end_attempt (ParallelStep *self,
   const ParallelStepHost *host_class = NULL;
   gpointer host = NULL;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->host != NULL)
     {
       self->ending = TRUE;
@@ -271,7 +271,7 @@ end_attempt (ParallelStep *self,
           error = g_steal_pointer (&self->stop_reason);
         }
     }
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (host == NULL)
     {
@@ -307,12 +307,12 @@ parallel_step_set_process (ParallelStep *self,
                            int           pid,
                            const char   *mark)
 {
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   g_set_object (&self->subprocess, subprocess);
   self->whereabouts.pid = pid;
   g_free (self->whereabouts.mark);
   self->whereabouts.mark = g_strdup (mark);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 void
@@ -320,10 +320,10 @@ parallel_step_set_exit (ParallelStep *self,
                         int           exit_status,
                         int           term_signal)
 {
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->exit_status = exit_status;
   self->term_signal = term_signal;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 void
@@ -332,11 +332,11 @@ parallel_step_set_usage (ParallelStep *self,
                          double        system_time,
                          gint64        max_rss)
 {
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->user_time = user_time;
   self->system_time = system_time;
   self->max_rss = max_rss;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 ParallelOutput *
@@ -351,12 +351,12 @@ parallel_step_dup_part (ParallelStep *self,
   if (host == NULL)
     return NULL;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->outputs[part] == NULL)
     {
-      g_mutex_unlock (&self->mutex);
+      parallel_step_unlock (self);
       fresh = self->host_class->new_output (host, self, part);
-      g_mutex_lock (&self->mutex);
+      parallel_step_lock (self);
     }
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending)
     {
@@ -367,7 +367,7 @@ parallel_step_dup_part (ParallelStep *self,
         }
       output = parallel_output_ref (self->outputs[part]);
     }
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (opened)
     self->host_class->opened (host, self);
@@ -390,12 +390,12 @@ parallel_step_wrote (ParallelStep         *self,
   gpointer host;
   gint64 now = g_get_monotonic_time ();
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->activity = now;
   self->last_stream = stream;
-  host = self->host != NULL ? self->host_class->ref (self->host) : NULL;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
+  host = parallel_step_dup_host (self);
   if (host == NULL)
     return;
   self->host_class->wrote (host, self);
@@ -409,10 +409,10 @@ parallel_step_dup_cancellable (ParallelStep *self)
 {
   GCancellable *cancellable = NULL;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->cancellable != NULL)
     cancellable = g_object_ref (self->cancellable);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return cancellable;
 }
@@ -421,10 +421,10 @@ void
 parallel_step_dup_outputs (ParallelStep   *self,
                            ParallelOutput *outputs[PARALLEL_N_PARTS])
 {
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     outputs[i] = self->outputs[i] != NULL ? parallel_output_ref (self->outputs[i]) : NULL;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 gboolean
@@ -436,10 +436,10 @@ parallel_step_mark_changed (ParallelStep        *self,
   if (!g_atomic_int_get (&self->watched))
     return FALSE;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   first = self->changes == 0;
   self->changes |= change;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return first;
 }

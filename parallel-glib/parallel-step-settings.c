@@ -16,9 +16,9 @@ is_in_run (ParallelStep *self)
 {
   gboolean in_run;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   in_run = self->host_class != NULL;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return in_run;
 }

@@ -15,14 +15,14 @@ parallel_step_add_to_stop_reason (ParallelStep *self,
                                   const char   *text,
                                   const char   *more)
 {
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->stop_reason != NULL && !self->ending)
     {
       g_autofree char *message = g_steal_pointer (&self->stop_reason->message);
 
       self->stop_reason->message = g_strconcat (message, "; ", text, more, NULL);
     }
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 }
 
 void
@@ -30,9 +30,9 @@ parallel_step_begin_leaving (ParallelStep *self)
 {
   gpointer host = parallel_step_dup_host (self);
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   self->leaving = g_get_monotonic_time ();
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (host == NULL)
     return;
@@ -46,13 +46,13 @@ parallel_step_take_stop_reason (ParallelStep *self,
 {
   gboolean taken = FALSE;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->stop_reason == NULL)
     {
       self->stop_reason = g_steal_pointer (&reason);
       taken = TRUE;
     }
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   g_clear_error (&reason);
   return taken;
@@ -63,10 +63,10 @@ parallel_step_dup_stop_reason (ParallelStep *self)
 {
   GError *reason = NULL;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->stop_reason != NULL)
     reason = g_error_copy (self->stop_reason);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return reason;
 }
@@ -76,9 +76,9 @@ parallel_step_is_being_stopped (ParallelStep *self)
 {
   gboolean being_stopped;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   being_stopped = self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->stop_reason != NULL;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return being_stopped;
 }
@@ -88,9 +88,9 @@ parallel_step_get_activity (ParallelStep *self)
 {
   gint64 activity;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   activity = self->activity;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return activity;
 }
@@ -100,9 +100,9 @@ parallel_step_get_grace (ParallelStep *self)
 {
   double grace;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   grace = self->attempt_limits.kill_grace;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return grace;
 }
@@ -112,9 +112,9 @@ parallel_step_get_started (ParallelStep *self)
 {
   gint64 started;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   started = self->started;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return started;
 }
@@ -124,9 +124,9 @@ parallel_step_get_leaving (ParallelStep *self)
 {
   gint64 leaving;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   leaving = self->leaving;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return leaving;
 }
@@ -136,9 +136,9 @@ parallel_step_get_attempt_limits (ParallelStep *self)
 {
   ParallelStepLimits limits;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   limits = self->attempt_limits;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return limits;
 }
@@ -148,10 +148,10 @@ parallel_step_get_whereabouts (ParallelStep *self)
 {
   ParallelWhereabouts whereabouts;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   whereabouts = self->whereabouts;
   whereabouts.mark = g_strdup (whereabouts.mark);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return whereabouts;
 }
@@ -162,10 +162,10 @@ parallel_step_set_diagnosing (ParallelStep *self,
 {
   gboolean changed;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   changed = self->diagnosing != diagnosing;
   self->diagnosing = diagnosing;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   return changed;
 }
@@ -178,10 +178,10 @@ is_amid_line (ParallelStep *self)
   guint64 size;
   char last;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   if (self->outputs[self->last_stream] != NULL)
     output = parallel_output_ref (self->outputs[self->last_stream]);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   size = output != NULL ? parallel_output_get_size (output) : 0;
   return size > 0 && parallel_output_read (output, size - 1, &last, 1, NULL) == 1 && last != '\n';
@@ -204,10 +204,10 @@ parallel_step_take_diagnosis (ParallelStep *self,
       self->host_class->wrote (host, self);
     }
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   g_free (self->diagnosis);
   self->diagnosis = diagnosis;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (host != NULL && parallel_step_mark_changed (self, PARALLEL_STEP_CHANGED_DIAGNOSIS))
     self->host_class->changed (host, self);

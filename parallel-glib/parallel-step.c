@@ -82,10 +82,10 @@ parallel_step_notify_changes (ParallelStep *self)
   };
   guint changes;
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   changes = self->changes;
   self->changes = 0;
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (changes == 0)
     return;
@@ -102,6 +102,13 @@ parallel_step_finalize (GObject *object)
 {
   ParallelStep *self = PARALLEL_STEP (object);
 
+  /* What is shared with the parent's run is left as it is. */
+  if (parallel_step_is_foreign (self))
+    {
+      self->host = NULL;
+      for (guint i = 0; i < PARALLEL_N_PARTS; i++)
+        self->outputs[i] = NULL;
+    }
   parallel_step_clear_host (self);
   for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     g_clear_pointer (&self->outputs[i], parallel_output_unref);
@@ -598,6 +605,7 @@ parallel_step_init (ParallelStep *self)
 {
   g_mutex_init (&self->mutex);
   g_mutex_init (&self->write_mutex);
+  self->generation = parallel_fork_get_generation ();
   self->index = -1;
   self->exit_status = -1;
   self->user_time = -1;
@@ -717,9 +725,9 @@ parallel_step_dup_name (ParallelStep *self)
 
   g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
 
-  g_mutex_lock (&self->mutex);
+  parallel_step_lock (self);
   name = g_strdup (self->name);
-  g_mutex_unlock (&self->mutex);
+  parallel_step_unlock (self);
 
   if (name == NULL)
     name = parallel_value_dup_text (&self->input);

@@ -69,7 +69,7 @@ claim (ParallelWorkerThread *self)
   ParallelActions actions = { NULL };
   ParallelItem *item = NULL;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   while (!self->abandoned && !head_is_mine_locked (run) && !is_done_locked (run))
     {
       run->n_idle_workers++;
@@ -85,7 +85,7 @@ claim (ParallelWorkerThread *self)
       if (run->has_waiters)
         parallel_run_poke_locked (run, &actions);
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
   return item;
@@ -112,7 +112,7 @@ make_onexit_item (ParallelWorkerThread *self)
   ParallelRun *run = self->run;
   ParallelItem *item = NULL;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (!self->abandoned && run->onexit_task != NULL && self->has_run)
     {
       item = parallel_item_new ();
@@ -121,7 +121,7 @@ make_onexit_item (ParallelWorkerThread *self)
       item->worker = self;
       parallel_run_mark_running_locked (run, item);
     }
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   return item;
 }
@@ -133,7 +133,7 @@ leave (ParallelWorkerThread *self)
   ParallelActions actions = { NULL };
   ParallelStep *step;
 
-  g_mutex_lock (&run->mutex);
+  parallel_run_lock (run);
   if (!self->abandoned)
     {
       run->n_workers--;
@@ -141,7 +141,7 @@ leave (ParallelWorkerThread *self)
       parallel_run_check_over_locked (run, &actions);
     }
   step = g_steal_pointer (&self->abandoned_step);
-  g_mutex_unlock (&run->mutex);
+  parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
   parallel_run_drop_step (run, step);
