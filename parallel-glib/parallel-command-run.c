@@ -36,6 +36,8 @@
  * left. */
 #define GIVE_UP_AFTER  (2 * G_USEC_PER_SEC)
 
+#define MAX_GRACE (G_MAXINT64 / (4.0 * G_USEC_PER_SEC))   /* seconds; the clock never gets there */
+
 typedef enum
 {
   STOP_NOT,
@@ -390,7 +392,7 @@ parallel_command_run_stop (ParallelStep *step)
     return;
 
   run->stop = STOP_ASKED;
-  run->stop_deadline = now + (gint64) (parallel_step_get_grace (step) * G_USEC_PER_SEC);
+  run->stop_deadline = now + (gint64) (MIN (parallel_step_get_grace (step), MAX_GRACE) * G_USEC_PER_SEC);
   run->poll_interval = GROUP_POLL_MIN;
   signal_group (run, SIGTERM);
   signal_group (run, SIGCONT);

@@ -223,7 +223,7 @@ parallel_background_task_runner_set_timeout (ParallelBackgroundTaskRunner *self,
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.timeout == seconds)
@@ -264,7 +264,7 @@ parallel_background_task_runner_set_silence_timeout (ParallelBackgroundTaskRunne
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.silence_timeout == seconds)
@@ -305,7 +305,7 @@ parallel_background_task_runner_set_kill_grace (ParallelBackgroundTaskRunner *se
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.kill_grace == seconds)
@@ -387,7 +387,7 @@ parallel_background_task_runner_set_retry_delay (ParallelBackgroundTaskRunner *s
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.retry_delay == seconds)

@@ -120,7 +120,7 @@ parallel_step_set_timeout (ParallelStep *self,
                            double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_timeout (self) == seconds)
@@ -158,7 +158,7 @@ parallel_step_set_silence_timeout (ParallelStep *self,
                                    double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_silence_timeout (self) == seconds)
@@ -196,7 +196,7 @@ parallel_step_set_kill_grace (ParallelStep *self,
                               double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_kill_grace (self) == seconds)
@@ -272,7 +272,7 @@ parallel_step_set_retry_delay (ParallelStep *self,
                                double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_retry_delay (self) == seconds)
