@@ -364,14 +364,21 @@ start (GSubprocessLauncher         *launcher,
   return TRUE;
 }
 
-/* NULL with errno set if stdin cannot be handed over; it is closed in any case. */
+/* NULL with errno set if there can be no stdin; what was given is closed in any case. */
 static GSubprocessLauncher *
 create_launcher (const ParallelSpawnRequest *request)
 {
   GSubprocessLauncher *launcher;
   int stdin_fd = request->stdin_fd;
 
-  if (stdin_fd >= 0 && !lift_fd (&stdin_fd))
+  /* Without a descriptor GLib 2.74 would open /dev/null itself, and when there is none left for that, an
+   * assertion of it ends the program. */
+  if (stdin_fd < 0)
+    stdin_fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (stdin_fd < 0)
+    return NULL;
+
+  if (!lift_fd (&stdin_fd))
     {
       int code = errno;
 
@@ -380,10 +387,8 @@ create_launcher (const ParallelSpawnRequest *request)
       return NULL;
     }
 
-  /* Without a descriptor, GSubprocess itself opens /dev/null. */
   launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_INHERIT_FDS);
-  if (stdin_fd >= 0)
-    g_subprocess_launcher_take_stdin_fd (launcher, stdin_fd);
+  g_subprocess_launcher_take_stdin_fd (launcher, stdin_fd);
   if (request->env != NULL)
     g_subprocess_launcher_set_environ (launcher, (char **) request->env);
 
