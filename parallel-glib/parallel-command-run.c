@@ -278,18 +278,20 @@ take_end (CommandRun *run)
 {
   ParallelExecEnd usage;
 
+  run->lost = run->wait_status == PARALLEL_EXIT_LOST;
   if (!run->spawned.supervised)
     return;
 
   if (parallel_exec_reports_take_end (run->spawned.pid, &usage))
     {
       run->wait_status = usage.wait_status;
+      run->lost = FALSE;
       if (run->request.supervise)
         parallel_step_set_usage (run->step, usage.user_time, usage.system_time, usage.max_rss);
     }
   else
     {
-      run->lost = !WIFSIGNALED (run->wait_status);
+      run->lost = run->lost || !WIFSIGNALED (run->wait_status);
       if (run->request.tree && run->stop == NULL)
         begin_stop (run, "KILL", 0);
     }

@@ -5,7 +5,13 @@
 
 #include "parallel-engine.h"
 
+#include <errno.h>
+#include <gio/gio.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "parallel-fork.h"
 
@@ -14,6 +20,80 @@ static GMutex engine_mutex;
 static GThread *engine_thread;
 static GMainContext *engine_context;
 static ParallelMailbox *engine_mailbox;
+
+/* Another thread may take what was found here, but a program that is at its limit all the time is met with an
+ * error. */
+static gboolean
+check_descriptors (guint    n,
+                   GError **error)
+{
+  int fds[4];
+  guint n_open = 0;
+  int code = 0;
+
+  g_assert (n <= G_N_ELEMENTS (fds));
+
+  while (n_open < n && code == 0)
+    {
+      fds[n_open] = eventfd (0, EFD_CLOEXEC);
+      if (fds[n_open] >= 0)
+        n_open++;
+      else
+        code = errno;
+    }
+  while (n_open > 0)
+    close (fds[--n_open]);
+
+  if (code != 0)
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code),
+                 "No main context could be made to run steps: %s", g_strerror (code));
+  return code == 0;
+}
+
+static gpointer
+trial_thread_func (gpointer data)
+{
+  return GINT_TO_POINTER ((int) syscall (SYS_gettid));
+}
+
+/* Whether one thread more may be made. */
+static gboolean
+check_thread (GError **error)
+{
+  GThread *thread = g_thread_try_new ("parallel-trial", trial_thread_func, NULL, error);
+  int id;
+
+  if (thread == NULL)
+    return FALSE;
+
+  /* It is joined a moment before the kernel has counted it out. */
+  id = GPOINTER_TO_INT (g_thread_join (thread));
+  while (syscall (SYS_tgkill, getpid (), id, 0) == 0)
+    sched_yield ();
+
+  return TRUE;
+}
+
+/* GLib makes its worker thread, and the context of that, with the type of GTask, and ends the program if it
+ * cannot. */
+gboolean
+parallel_glib_worker_try_start (GError **error)
+{
+  if (g_type_from_name ("GTask") == 0 && (!check_descriptors (2, error) || !check_thread (error)))
+    return FALSE;
+
+  g_type_ensure (G_TYPE_TASK);
+  return TRUE;
+}
+
+GMainContext *
+parallel_main_context_try_new (GError **error)
+{
+  if (!check_descriptors (1, error))
+    return NULL;
+
+  return g_main_context_new ();
+}
 
 static gpointer
 engine_thread_func (gpointer data)
@@ -69,19 +149,20 @@ parallel_engine_start (GError **error)
   gboolean running;
 
   g_mutex_lock (&engine_mutex);
-  if (engine_context == NULL)
+  if (engine_context == NULL && parallel_glib_worker_try_start (error))
     {
       add_fork_handler ();
-      engine_context = g_main_context_new ();
-      engine_mailbox = parallel_mailbox_new (engine_context, "[parallel] engine");
+      engine_context = parallel_main_context_try_new (error);
+      if (engine_context != NULL)
+        engine_mailbox = parallel_mailbox_new (engine_context, "[parallel] engine");
     }
-  if (engine_thread == NULL)
+  if (engine_context != NULL && engine_thread == NULL)
     engine_thread = start_thread (error);
   running = engine_thread != NULL;
   g_mutex_unlock (&engine_mutex);
 
   if (!running)
-    g_prefix_error (error, "No thread could be started to run steps: ");
+    g_prefix_error (error, "The thread that runs programs and clocks could not be started: ");
   return running;
 }
 

@@ -31,4 +31,12 @@ GSource  *parallel_engine_add_timer  (gint64        ready_time,
                                       GSourceFunc   func,
                                       gpointer      user_data);
 
+/* Any thread. As g_main_context_new(), which ends the program when there is no descriptor left; this one
+ * fails. */
+GMainContext *parallel_main_context_try_new  (GError **error);
+
+/* Any thread. Makes what GLib has once a process for its GTasks and children, a thread and a context,
+ * with an error where GLib by itself would end the program. */
+gboolean      parallel_glib_worker_try_start (GError **error);
+
 G_END_DECLS

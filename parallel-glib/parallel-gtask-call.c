@@ -5,6 +5,7 @@
 
 #include "parallel-gtask-call.h"
 
+#include "parallel-engine.h"
 #include "parallel-run-error.h"
 
 typedef struct
@@ -175,10 +176,12 @@ parallel_gtask_call (GTaskThreadFunc   function,
                      GCancellable     *cancellable,
                      GError          **error)
 {
-  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GMainContext) context = parallel_main_context_try_new (error);
   Call call = { .result_type = result_type, .step = step, .context = context, .error = error };
   GTask *task;
 
+  if (context == NULL || !parallel_glib_worker_try_start (error))
+    return FALSE;
   g_main_context_push_thread_default (context);
 
   task = g_task_new (step, cancellable, returned_cb, &call);

@@ -138,7 +138,7 @@ started_cb (int      pid,
             int      wait_status,
             gpointer user_data)
 {
-  if (g_spawn_check_wait_status (wait_status, NULL))
+  if (wait_status == PARALLEL_EXIT_LOST || g_spawn_check_wait_status (wait_status, NULL))
     guardian.statuses = STATUSES_ARE_TAKEN;
   else if (guardian.statuses == STATUSES_UNKNOWN)
     guardian.statuses = STATUSES_ARRIVE;
@@ -240,4 +240,10 @@ gboolean
 parallel_guardian_knows_thief (void)
 {
   return guardian.statuses == STATUSES_ARE_TAKEN;
+}
+
+void
+parallel_guardian_report_thief (void)
+{
+  guardian.statuses = STATUSES_ARE_TAKEN;
 }

@@ -151,8 +151,7 @@ skip_if_halted (ParallelRun  *run,
       item->running = FALSE;
       item->worker = NULL;
       item->skipped = TRUE;
-      if (item->step != NULL)
-        parallel_step_settle (item->step, PARALLEL_STEP_STATE_SKIPPED, NULL);
+      parallel_run_skip_step_locked (run, item);
       parallel_item_list_push_tail (&run->skipped, item);
       parallel_run_poke_locked (run, &actions);
     }

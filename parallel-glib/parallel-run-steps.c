@@ -6,6 +6,7 @@
 #include "parallel-run-steps.h"
 
 #include "parallel-background-task-runner.h"
+#include "parallel-engine.h"
 #include "parallel-run-error.h"
 #include "parallel-task-private.h"
 
@@ -112,7 +113,9 @@ parallel_run_steps (GPtrArray     *steps,
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   /* A context of its own: the caller's may belong to another thread. */
-  context = g_main_context_new ();
+  context = parallel_main_context_try_new (error);
+  if (context == NULL)
+    return FALSE;
   g_main_context_push_thread_default (context);
   runner = start (steps, max_parallel, halt_on_error, cancellable, error);
   if (runner != NULL)

@@ -467,6 +467,20 @@ parallel_run_halted_error (void)
                               "The step was stopped because the run was halted");
 }
 
+void
+parallel_run_skip_step_locked (ParallelRun  *run,
+                               ParallelItem *item)
+{
+  ParallelStep *step = item->step;
+
+  if (step == NULL)
+    return;
+
+  parallel_step_settle (step, PARALLEL_STEP_STATE_SKIPPED, NULL);
+  if (run->owner != NULL && parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE))
+    parallel_run_post (run, PARALLEL_EVENT_STEP_CHANGED, NULL, step, FALSE);
+}
+
 /* Everything that waits will never run. Returns the indexes whose turns will never come. */
 static GArray *
 skip_pending_locked (ParallelRun *run,
@@ -477,8 +491,7 @@ skip_pending_locked (ParallelRun *run,
 
   while ((item = parallel_queue_pop (&run->pending)) != NULL)
     {
-      if (item->step != NULL)
-        parallel_step_settle (item->step, PARALLEL_STEP_STATE_SKIPPED, NULL);
+      parallel_run_skip_step_locked (run, item);
       g_array_append_val (indexes, item->index);
       item->skipped = TRUE;
       parallel_item_list_push_tail (&run->skipped, item);

@@ -234,6 +234,9 @@ typedef struct
 void          parallel_run_dispatch_locked   (ParallelRun      *run,
                                               ParallelActions  *actions);
 GError       *parallel_run_halted_error      (void);
+/* It will never run; whoever looks at it is told. */
+void          parallel_run_skip_step_locked  (ParallelRun      *run,
+                                              ParallelItem     *item);
 void          parallel_run_check_over_locked (ParallelRun      *run,
                                               ParallelActions  *actions);
 void          parallel_run_poke_locked       (ParallelRun      *run,

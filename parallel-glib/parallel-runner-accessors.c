@@ -120,7 +120,7 @@ parallel_background_task_runner_set_keep_alive_interval (ParallelBackgroundTaskR
                                                          double                        seconds)
 {
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
   g_return_if_fail (!self->run->begun);
 
   if (self->keep_alive_interval == seconds)

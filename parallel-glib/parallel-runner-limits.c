@@ -225,7 +225,7 @@ parallel_background_task_runner_set_timeout (ParallelBackgroundTaskRunner *self,
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.timeout == seconds)
@@ -266,7 +266,7 @@ parallel_background_task_runner_set_silence_timeout (ParallelBackgroundTaskRunne
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.silence_timeout == seconds)
@@ -307,7 +307,7 @@ parallel_background_task_runner_set_exit_timeout (ParallelBackgroundTaskRunner *
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.exit_timeout == seconds)
@@ -440,7 +440,7 @@ parallel_background_task_runner_set_kill_grace (ParallelBackgroundTaskRunner *se
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.kill_grace == seconds)
@@ -522,7 +522,7 @@ parallel_background_task_runner_set_retry_delay (ParallelBackgroundTaskRunner *s
   ParallelRunConfig config;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
-  g_return_if_fail (seconds >= 0);
+  g_return_if_fail (seconds >= 0 && seconds <= G_MAXDOUBLE);
 
   config = parallel_run_get_config (self->run);
   if (config.limits.retry_delay == seconds)

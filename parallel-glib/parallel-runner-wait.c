@@ -5,10 +5,14 @@
 
 #include "parallel-runner-private.h"
 
+#include "parallel-engine.h"
 #include "parallel-task-private.h"
 #include "parallel-value.h"
 
 /* Waiting: for the end, for the next finished step, for room in the queue. */
+
+/* How often a wait looks that has no context to be woken in, in microseconds. */
+#define BLIND_INTERVAL 2000
 
 typedef enum
 {
@@ -326,20 +330,51 @@ wake_cb (GCancellable *cancellable,
   g_main_context_wakeup (user_data);
 }
 
+static gboolean
+ensure_wait_context (ParallelBackgroundTaskRunner *self)
+{
+  if (self->wait_context == NULL)
+    self->wait_context = parallel_main_context_try_new (NULL);
+
+  return self->wait_context != NULL;
+}
+
+/* Waits without a context as long as there is no descriptor for one: steps that end may give some back. */
+static gboolean
+deliver_without_context (ParallelBackgroundTaskRunner  *self,
+                         WaitDone                       done,
+                         gpointer                       data,
+                         GCancellable                  *cancellable,
+                         GError                       **error)
+{
+  while (!done (self, data) && !g_cancellable_is_cancelled (cancellable) && !ensure_wait_context (self))
+    {
+      if (!parallel_mailbox_deliver (self->run->mailbox) && !done (self, data))
+        g_usleep (BLIND_INTERVAL);
+      if (!check_nothing_in_flight (self, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 /* In the owner's thread: delivers what this runner has to tell, and iterates nothing but a
  * context of its own, in which asynchronous steps run that start meanwhile. */
-static void
-wait_and_deliver (ParallelBackgroundTaskRunner *self,
-                  WaitDone                      done,
-                  gpointer                      data,
-                  GCancellable                 *cancellable)
+static gboolean
+wait_and_deliver (ParallelBackgroundTaskRunner  *self,
+                  WaitDone                       done,
+                  gpointer                       data,
+                  GCancellable                  *cancellable,
+                  GError                       **error)
 {
   ParallelRun *run = self->run;
   GMainContext *outer;
   gulong id = 0;
 
+  if (!deliver_without_context (self, done, data, cancellable, error))
+    return FALSE;
   if (self->wait_context == NULL)
-    self->wait_context = g_main_context_new ();
+    return TRUE;   /* it is over */
+
   if (cancellable != NULL)
     id = g_cancellable_connect (cancellable, G_CALLBACK (wake_cb), self->wait_context, NULL);
   g_main_context_push_thread_default (self->wait_context);
@@ -359,6 +394,7 @@ wait_and_deliver (ParallelBackgroundTaskRunner *self,
   g_main_context_pop_thread_default (self->wait_context);
   if (cancellable != NULL)
     g_cancellable_disconnect (cancellable, id);
+  return TRUE;
 }
 
 static void
@@ -453,10 +489,9 @@ parallel_background_task_runner_wait (ParallelBackgroundTaskRunner  *self,
 
   if (acquire_owner (run))
     {
-      gboolean possible = check_nothing_in_flight (self, error);
+      gboolean possible = check_nothing_in_flight (self, error) &&
+                          wait_and_deliver (self, is_finished, NULL, cancellable, error);
 
-      if (possible)
-        wait_and_deliver (self, is_finished, NULL, cancellable);
       g_main_context_release (run->context);
       if (!possible)
         return FALSE;
@@ -557,9 +592,7 @@ parallel_background_task_runner_next (ParallelBackgroundTaskRunner  *self,
   if (!g_cancellable_set_error_if_cancelled (cancellable, error) &&
       (take_step (self, &step) || check_nothing_in_flight (self, error)))
     {
-      if (step == NULL)
-        wait_and_deliver (self, has_step, &step, cancellable);
-      if (step == NULL)
+      if (step == NULL && wait_and_deliver (self, has_step, &step, cancellable, error) && step == NULL)
         g_cancellable_set_error_if_cancelled (cancellable, error);
     }
   g_main_context_release (self->run->context);

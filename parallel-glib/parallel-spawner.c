@@ -305,14 +305,17 @@ start (Launch                      *launch,
   return TRUE;
 }
 
-/* FALSE with errno if stdin cannot be handed over; it is taken in any case. Without a descriptor,
- * /dev/null is opened. */
+/* FALSE with errno if there can be no stdin; what was given is taken in any case. */
 static gboolean
 take_stdin (Launch *launch,
             int     fd)
 {
+  /* Without a descriptor GLib 2.74 would open /dev/null itself, and when there is none left for that,
+   * an assertion of it ends the program. */
   if (fd < 0)
-    return TRUE;
+    fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return FALSE;
 
   if (!parallel_fd_lift (&fd))
     {
@@ -371,9 +374,9 @@ parallel_spawner_spawn (const ParallelSpawnRequest  *request,
 }
 
 gboolean
-parallel_spawner_spawn_guardian (int                    stdin_fd,
-                                 ParallelSpawnExitFunc  callback,
-                                 gpointer               user_data)
+parallel_spawner_spawn_guardian (int              stdin_fd,
+                                 ParallelExitFunc callback,
+                                 gpointer         user_data)
 {
   static const char mode[] = { PARALLEL_EXEC_VERSION, PARALLEL_EXEC_GUARD, '\0' };
   char parent[16];
@@ -388,61 +391,25 @@ parallel_spawner_spawn_guardian (int                    stdin_fd,
   success = parallel_spawn_check_child_signal (NULL)
             && launch_spawn (&launch, argv, &spawned.subprocess, &spawned.pid, NULL);
   if (success)
-    parallel_spawner_watch (&spawned, callback, user_data);
+    {
+      const char *identifier = spawned.subprocess != NULL
+                               ? g_subprocess_get_identifier (spawned.subprocess) : NULL;
+
+      if (identifier != NULL)
+        spawned.pid = atoi (identifier);
+      parallel_spawner_watch (&spawned, callback, user_data);
+    }
   g_clear_object (&spawned.subprocess);
 
   return success;
 }
 
-/* ---- the end ---- */
-
-typedef struct
-{
-  int                    pid;
-  ParallelSpawnExitFunc  callback;
-  gpointer               user_data;
-} ExitWatch;
-
-static void
-subprocess_exited_cb (GObject      *source,
-                      GAsyncResult *result,
-                      gpointer      user_data)
-{
-  GSubprocess *subprocess = G_SUBPROCESS (source);
-  g_autofree ExitWatch *watch = user_data;
-
-  g_subprocess_wait_finish (subprocess, result, NULL);
-  watch->callback (watch->pid, g_subprocess_get_status (subprocess), watch->user_data);
-}
-
-static void
-child_exited_cb (GPid     pid,
-                 int      wait_status,
-                 gpointer user_data)
-{
-  ExitWatch *watch = user_data;
-
-  watch->callback (pid, wait_status, watch->user_data);
-}
-
 void
 parallel_spawner_watch (const ParallelSpawned *spawned,
-                        ParallelSpawnExitFunc  callback,
+                        ParallelExitFunc       callback,
                         gpointer               user_data)
 {
-  ExitWatch *watch = g_new (ExitWatch, 1);
-  g_autoptr (GSource) source = NULL;
-
-  *watch = (ExitWatch) { spawned->pid, callback, user_data };
-  if (spawned->subprocess != NULL)
-    {
-      g_subprocess_wait_async (spawned->subprocess, NULL, subprocess_exited_cb, watch);
-      return;
-    }
-
-  source = g_child_watch_source_new (spawned->pid);
-  g_source_set_callback (source, G_SOURCE_FUNC (child_exited_cb), watch, g_free);
-  g_source_attach (source, g_main_context_get_thread_default ());
+  parallel_exit_watch (spawned->subprocess, spawned->pid, callback, user_data);
 }
 
 GError *

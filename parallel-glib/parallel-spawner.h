@@ -7,6 +7,8 @@
 
 #include <gio/gio.h>
 
+#include "parallel-exit-watch.h"
+
 G_BEGIN_DECLS
 
 /* Starts programs: GSubprocess with G_SUBPROCESS_FLAGS_INHERIT_FDS, so that GLib uses posix_spawn,
@@ -40,12 +42,6 @@ typedef struct
   int          stderr_fd;           /* -1 when merged */
 } ParallelSpawned;
 
-/* @wait_status: as waitpid() has it. Engine thread, and never from within the function that the
- * callback was given to. */
-typedef void (*ParallelSpawnExitFunc) (int      pid,
-                                       int      wait_status,
-                                       gpointer user_data);
-
 /* Starts a program. What can be known beforehand is reported here: a program that does not exist
  * (G_SPAWN_ERROR_NOENT), is not executable (G_SPAWN_ERROR_ACCES), is a folder, a working
  * directory that does not exist (G_SPAWN_ERROR_CHDIR), SIGCHLD ignored by this program
@@ -58,7 +54,7 @@ gboolean parallel_spawner_spawn         (const ParallelSpawnRequest *request,
 
 /* Has @callback called when the child has ended. @user_data must live until then. */
 void     parallel_spawner_watch          (const ParallelSpawned      *spawned,
-                                          ParallelSpawnExitFunc       callback,
+                                          ParallelExitFunc            callback,
                                           gpointer                    user_data);
 
 /* To be asked once after the child's exit has been seen: the error with which the helper could
@@ -69,7 +65,7 @@ GError  *parallel_spawner_take_failure   (int                         pid,
 
 /* Starts the guardian on @stdin_fd, which is taken; @callback is called when it has left. */
 gboolean parallel_spawner_spawn_guardian (int                         stdin_fd,
-                                          ParallelSpawnExitFunc       callback,
+                                          ParallelExitFunc            callback,
                                           gpointer                    user_data);
 
 /* Where the helper is: PARALLEL_GLIB_EXEC from the environment (for the uninstalled tests), else

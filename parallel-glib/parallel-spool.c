@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -253,6 +255,34 @@ parallel_spool_free (ParallelSpool        *self,
     empty_file_locked (self);
 }
 
+/* A file at its size limit (RLIMIT_FSIZE) is an error here: the signal that comes with it would end the
+ * program. It is sent to the thread that writes, which may be the user's. */
+static gssize
+write_quietly (int         fd,
+               const void *data,
+               gsize       length,
+               goffset     offset)
+{
+  const struct timespec no_time = { 0, 0 };
+  sigset_t set;
+  sigset_t before;
+  gssize n;
+  int code;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGXFSZ);
+  pthread_sigmask (SIG_BLOCK, &set, &before);
+  n = pwrite (fd, data, length, offset);
+  code = errno;
+  if (n == -1 && code == EFBIG && sigismember (&before, SIGXFSZ) == 0)
+    while (sigtimedwait (&set, NULL, &no_time) == -1 && errno == EINTR)
+      ;
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+
+  errno = code;
+  return n;
+}
+
 gboolean
 parallel_spool_write (ParallelSpool  *self,
                       goffset         offset,
@@ -267,7 +297,7 @@ parallel_spool_write (ParallelSpool  *self,
 
   while (length > 0)
     {
-      gssize n = pwrite (self->fd, next, length, offset);
+      gssize n = write_quietly (self->fd, next, length, offset);
 
       if (n == -1 && errno == EINTR)
         continue;

@@ -122,7 +122,7 @@ parallel_step_set_timeout (ParallelStep *self,
                            double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_timeout (self) == seconds)
@@ -160,7 +160,7 @@ parallel_step_set_silence_timeout (ParallelStep *self,
                                    double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_silence_timeout (self) == seconds)
@@ -199,7 +199,7 @@ parallel_step_set_exit_timeout (ParallelStep *self,
                                 double        seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_exit_timeout (self) == seconds)
@@ -288,7 +288,7 @@ parallel_step_set_kill_grace (ParallelStep *self,
                               double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_kill_grace (self) == seconds)
@@ -364,7 +364,7 @@ parallel_step_set_retry_delay (ParallelStep *self,
                                double       seconds)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (seconds >= 0 || seconds == -1);
+  g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
   g_return_if_fail (!is_in_run (self));
 
   if (parallel_step_get_retry_delay (self) == seconds)

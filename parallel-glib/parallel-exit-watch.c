@@ -1,0 +1,202 @@
+/* parallel-exit-watch.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-exit-watch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "parallel-engine.h"
+#include "parallel-fd.h"
+#include "parallel-guardian.h"
+
+/* As in linux/pidfd.h, which is younger than many systems. */
+typedef struct
+{
+  guint64 mask;
+  guint64 cgroupid;
+  guint32 ids[11];
+  gint32  exit_code;
+} Info;
+
+G_STATIC_ASSERT (sizeof (Info) == 64);
+
+#define INFO_EXIT (1u << 3)
+#define GET_INFO  _IOWR (0xff, 11, Info)
+
+/* How often it is looked whether a child that GLib may have missed is gone, and how often it must
+ * have been gone until GLib is not waited for any more. */
+#define LOOK_INTERVAL G_USEC_PER_SEC
+#define N_LOOKS       2
+
+/* Engine thread only, all of it. */
+typedef struct
+{
+  int               pid;
+  int               fd;           /* for the process, or -1 */
+  GCancellable     *cancellable;  /* of GLib's wait, while it may have to be given up */
+  GSource          *timer;        /* the same */
+  guint             n_gone;       /* looks that found no process */
+  ParallelExitFunc  callback;     /* NULL once it was called */
+  gpointer          user_data;
+} ExitWatch;
+
+/* The kernel has descriptors for processes, but they do not know how those ended. */
+static gboolean no_info;
+
+static void
+clear_timer (ExitWatch *watch)
+{
+  if (watch->timer == NULL)
+    return;
+
+  g_source_destroy (watch->timer);
+  g_clear_pointer (&watch->timer, g_source_unref);
+}
+
+static void
+exit_watch_free (ExitWatch *watch)
+{
+  clear_timer (watch);
+  parallel_fd_clear (&watch->fd);
+  g_clear_object (&watch->cancellable);
+  g_free (watch);
+}
+
+static void
+tell (ExitWatch *watch,
+      int        wait_status)
+{
+  ParallelExitFunc callback = g_steal_pointer (&watch->callback);
+
+  clear_timer (watch);
+  if (callback != NULL)
+    callback (watch->pid, wait_status, watch->user_data);
+}
+
+/* ---- what the kernel knows ---- */
+
+/* Gives the status of the process if it was waited for. */
+static gboolean
+query (int  fd,
+       int *wait_status)
+{
+  Info info = { .mask = INFO_EXIT };
+
+  if (fd < 0 || ioctl (fd, GET_INFO, &info) != 0)
+    return FALSE;
+
+  no_info = (info.mask & INFO_EXIT) == 0;
+  *wait_status = info.exit_code;
+  return !no_info;
+}
+
+static int
+verify (ExitWatch *watch,
+        int        wait_status)
+{
+  int actual;
+
+  if (wait_status != 0 || !query (watch->fd, &actual) || actual == 0)
+    return wait_status;
+
+  parallel_guardian_report_thief ();
+  return actual;
+}
+
+/* ---- what GLib may have missed ---- */
+
+static gboolean
+look_cb (gpointer user_data)
+{
+  ExitWatch *watch = user_data;
+
+  /* As long as nobody has waited for it, it is there. */
+  if (kill (watch->pid, 0) == 0 || errno != ESRCH)
+    watch->n_gone = 0;
+  else if (++watch->n_gone == N_LOOKS)
+    {
+      parallel_guardian_report_thief ();
+      g_cancellable_cancel (watch->cancellable);   /* which frees the watch later */
+      tell (watch, PARALLEL_EXIT_LOST);
+      return G_SOURCE_REMOVE;
+    }
+
+  g_source_set_ready_time (watch->timer, g_get_monotonic_time () + LOOK_INTERVAL);
+  return G_SOURCE_CONTINUE;
+}
+
+/* GLib has looked for the process just before, in the same way. If there was none any more, or no
+ * descriptor left, it waits for a SIGCHLD that may never come. */
+static void
+open_process (ExitWatch *watch)
+{
+  Info info = { .mask = INFO_EXIT };
+
+  watch->fd = (int) syscall (SYS_pidfd_open, watch->pid, 0);
+  if (watch->fd < 0)
+    watch->timer = parallel_engine_add_timer (g_get_monotonic_time () + LOOK_INTERVAL, look_cb, watch);
+  else if (no_info || ioctl (watch->fd, GET_INFO, &info) != 0)
+    {
+      no_info = TRUE;
+      parallel_fd_clear (&watch->fd);
+    }
+}
+
+/* ---- what GLib tells ---- */
+
+static void
+subprocess_exited_cb (GObject      *source,
+                      GAsyncResult *result,
+                      gpointer      user_data)
+{
+  GSubprocess *subprocess = G_SUBPROCESS (source);
+  ExitWatch *watch = user_data;
+
+  if (g_subprocess_wait_finish (subprocess, result, NULL))
+    tell (watch, verify (watch, g_subprocess_get_status (subprocess)));
+  exit_watch_free (watch);
+}
+
+static void
+child_exited_cb (GPid     pid,
+                 int      wait_status,
+                 gpointer user_data)
+{
+  ExitWatch *watch = user_data;
+
+  tell (watch, verify (watch, wait_status));
+}
+
+void
+parallel_exit_watch (GSubprocess      *subprocess,
+                     int               pid,
+                     ParallelExitFunc  callback,
+                     gpointer          user_data)
+{
+  ExitWatch *watch = g_new0 (ExitWatch, 1);
+  g_autoptr (GSource) source = NULL;
+
+  watch->pid = pid;
+  watch->fd = -1;
+  watch->callback = callback;
+  watch->user_data = user_data;
+  watch->cancellable = g_cancellable_new ();
+  if (pid != 0)
+    open_process (watch);
+
+  if (subprocess != NULL)
+    {
+      g_subprocess_wait_async (subprocess, watch->cancellable, subprocess_exited_cb, watch);
+      return;
+    }
+
+  source = g_child_watch_source_new (pid);
+  g_source_set_callback (source, G_SOURCE_FUNC (child_exited_cb), watch, (GDestroyNotify) exit_watch_free);
+  g_source_attach (source, g_main_context_get_thread_default ());
+}

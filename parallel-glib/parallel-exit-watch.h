@@ -1,0 +1,31 @@
+/* parallel-exit-watch.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* Something else in this program has waited for the child, and what it was told is lost. */
+#define PARALLEL_EXIT_LOST (-1)
+
+/* @wait_status: as waitpid() has it, or PARALLEL_EXIT_LOST. Engine thread, and never from within
+ * parallel_exit_watch(). */
+typedef void (*ParallelExitFunc) (int      pid,
+                                  int      wait_status,
+                                  gpointer user_data);
+
+/* Calls @callback once, when the child has ended. GLib waits for it: for @subprocess, or, where that
+ * is NULL, by a child watch of the engine. GLib 2.74 takes a child that somebody else has waited for
+ * for a success, or never tells at all; so the kernel is asked too, which from Linux 6.15 on
+ * remembers the status, and who is told nothing learns that it is lost. @pid: 0 if it is not known
+ * and the status is no matter. Engine thread only. */
+void parallel_exit_watch (GSubprocess      *subprocess,
+                          int               pid,
+                          ParallelExitFunc  callback,
+                          gpointer          user_data);
+
+G_END_DECLS
