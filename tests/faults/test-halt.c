@@ -166,7 +166,7 @@ static void
 test_any_moment (void)
 {
   g_autoptr (GRand) rand = test_rand ();
-  guint n = fault_count (12, 200);
+  guint n = fault_count (8, 200);
 
   g_test_summary ("A run of 1000 steps that is halted at any moment: each step has one end, all adds up, and nothing "
                   "is printed of a step that was stopped");

@@ -415,7 +415,7 @@ test_busy_threads (void)
 {
   GThread *threads[50];
   ParallelBackgroundTaskRunner *runner = test_silent_runner ();
-  guint n = fault_count (400, 10000);
+  guint n = fault_count (300, 10000);
   const char *argv[] = { "true", NULL };
   gint stop = FALSE;
 
