@@ -166,7 +166,7 @@ static void
 test_any_moment (void)
 {
   g_autoptr (GRand) rand = test_rand ();
-  guint n = fault_count (12, 200);
+  guint n = fault_count (8, 200);
 
   g_test_summary ("A run of 1000 steps that is halted at any moment: each step has one end, all adds up, and nothing "
                   "is printed of a step that was stopped");
@@ -192,7 +192,7 @@ static void
 test_wait_cancelled (void)
 {
   g_autoptr (GRand) rand = test_rand ();
-  guint n = fault_count (40, 1000);
+  guint n = fault_count (40, 200);
 
   g_test_summary ("A wait that is cancelled at any moment from another thread leaves the run as it is");
   fault_allow_seconds (600);
@@ -238,7 +238,7 @@ static void
 test_steps_cancelled (void)
 {
   g_autoptr (GRand) rand = test_rand ();
-  guint n = fault_count (10, 300);
+  guint n = fault_count (10, 50);
 
   g_test_summary ("Steps that another thread cancels at any moment fail or have succeeded, and take no other along");
   fault_allow_seconds (600);

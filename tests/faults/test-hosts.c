@@ -180,7 +180,7 @@ put_at_random (ParallelBackgroundTaskRunner *runner,
 static void
 test_drop_at_random (void)
 {
-  guint n = fault_count (40, 2000);
+  guint n = fault_count (40, 600);
 
   g_test_summary ("... at any moment");
   fault_allow_seconds (600);
@@ -275,7 +275,7 @@ static void
 test_late_return_after_runner (void)
 {
   g_test_summary ("Nor when runner, step and main context are gone by then");
-  for (guint i = 0; i < fault_count (5, 100); i++)
+  for (guint i = 0; i < fault_count (5, 50); i++)
     assert_late_return (TRUE);
 }
 
@@ -341,7 +341,7 @@ host_thread (gpointer data)
 static void
 test_two_threads (void)
 {
-  guint n = fault_count (5, 100);
+  guint n = fault_count (5, 20);
 
   g_test_summary ("Two runners in two threads with main contexts of their own do not mix anything up");
   fault_allow_seconds (600);
@@ -415,7 +415,7 @@ test_busy_threads (void)
 {
   GThread *threads[50];
   ParallelBackgroundTaskRunner *runner = test_silent_runner ();
-  guint n = fault_count (400, 10000);
+  guint n = fault_count (300, 1000);
   const char *argv[] = { "true", NULL };
   gint stop = FALSE;
 

@@ -237,7 +237,7 @@ static void
 test_soak_subprocess (void)
 {
   ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (NULL);
-  guint n = fault_count (2000, 100000);
+  guint n = fault_count (1000, 100000);
   int null_fd = open ("/dev/null", O_WRONLY | O_CLOEXEC);
   gint64 memory;
   guint n_threads;
