@@ -14,6 +14,13 @@
 /* Whoever asks has a run that seems to hang, and the standard error may be what hangs; so it is
  * written in a thread of its own, and the main loop goes on to take other signals. */
 
+typedef enum
+{
+  STATE_IDLE,
+  STATE_WRITES,
+  STATE_WRITES_AND_IS_ASKED_AGAIN
+} State;
+
 struct _ShellDump
 {
   /* Constant after construction. */
@@ -22,7 +29,7 @@ struct _ShellDump
   /* Main thread only, but for what the thread has to itself. */
   GThread                      *thread;
   ShellBar                     *bar;        /* the thread's */
-  int                           writing;    /* atomic */
+  int                           state;      /* atomic, a State */
 };
 
 ShellDump *
@@ -55,10 +62,9 @@ write_text (const char *text)
     }
 }
 
-static gpointer
-dump_thread (gpointer data)
+static void
+write_dump (ShellDump *self)
 {
-  ShellDump *self = data;
   g_autofree char *dump = parallel_background_task_runner_dump (self->runner);
   g_autofree char *text = g_strconcat ("parallel-glib: what it is doing: ", dump, NULL);
 
@@ -70,8 +76,20 @@ dump_thread (gpointer data)
     }
   else
     write_text (text);
+}
 
-  g_atomic_int_set (&self->writing, FALSE);
+static gpointer
+dump_thread (gpointer data)
+{
+  ShellDump *self = data;
+
+  do
+    {
+      g_atomic_int_set (&self->state, STATE_WRITES);
+      write_dump (self);
+    }
+  while (!g_atomic_int_compare_and_exchange (&self->state, STATE_WRITES, STATE_IDLE));
+
   return NULL;
 }
 
@@ -87,15 +105,16 @@ void
 shell_dump_write (ShellDump *self,
                   ShellBar  *bar)
 {
-  if (g_atomic_int_get (&self->writing))
+  if (g_atomic_int_compare_and_exchange (&self->state, STATE_WRITES, STATE_WRITES_AND_IS_ASKED_AGAIN) ||
+      g_atomic_int_get (&self->state) != STATE_IDLE)
     return;
 
   join (self);
-  g_atomic_int_set (&self->writing, TRUE);
   self->bar = bar != NULL ? shell_bar_ref (bar) : NULL;
+  g_atomic_int_set (&self->state, STATE_WRITES);
   self->thread = g_thread_try_new ("shell-dump", dump_thread, self, NULL);
   if (self->thread == NULL)
-    g_atomic_int_set (&self->writing, FALSE);
+    g_atomic_int_set (&self->state, STATE_IDLE);
 }
 
 void

@@ -15,8 +15,8 @@ typedef struct _ShellDump ShellDump;
 
 ShellDump *shell_dump_new   (ParallelBackgroundTaskRunner *runner);
 
-/* Says on the standard error what the runner is doing. Never waits; while one is being written,
- * another one is not begun. @bar is %NULL if none is shown. */
+/* Says on the standard error what the runner is doing. Never waits; what is asked for while
+ * it is being written follows once, however often it is asked for. @bar is %NULL if none is shown. */
 void       shell_dump_write (ShellDump                    *self,
                              ShellBar                     *bar);
 
