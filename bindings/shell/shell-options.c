@@ -26,7 +26,11 @@ enum
   OPTION_HALT_ON_ERROR = 256,
   OPTION_TIMEOUT,
   OPTION_SILENCE_TIMEOUT,
+  OPTION_EXIT_TIMEOUT,
   OPTION_KILL_GRACE,
+  OPTION_TERM_SEQ,
+  OPTION_CONTAINMENT,
+  OPTION_BACKTRACES,
   OPTION_MAX_ATTEMPTS,
   OPTION_OUTPUT,
   OPTION_HOLD,
@@ -46,7 +50,12 @@ static const struct option long_options[] =
   { "halt-on-error", no_argument, NULL, OPTION_HALT_ON_ERROR },
   { "timeout", required_argument, NULL, OPTION_TIMEOUT },
   { "silence-timeout", required_argument, NULL, OPTION_SILENCE_TIMEOUT },
+  { "exit-timeout", required_argument, NULL, OPTION_EXIT_TIMEOUT },
   { "kill-grace", required_argument, NULL, OPTION_KILL_GRACE },
+  { "term-seq", required_argument, NULL, OPTION_TERM_SEQ },
+  { "termseq", required_argument, NULL, OPTION_TERM_SEQ },
+  { "containment", required_argument, NULL, OPTION_CONTAINMENT },
+  { "backtraces", no_argument, NULL, OPTION_BACKTRACES },
   { "max-attempts", required_argument, NULL, OPTION_MAX_ATTEMPTS },
   { "output", required_argument, NULL, OPTION_OUTPUT },
   { "hold", no_argument, NULL, OPTION_HOLD },
@@ -75,7 +84,14 @@ static const char help[] =
   "      --timeout=SECONDS     stop a step that takes longer\n"
   "      --silence-timeout=SECONDS\n"
   "                            stop a step that writes nothing for so long\n"
+  "      --exit-timeout=SECONDS\n"
+  "                            stop a step that does not end for so long after its output\n"
+  "      --backtraces          ask a debugger too what a step over a limit is doing\n"
   "      --kill-grace=SECONDS  how long a step that is to stop has before it is killed (5)\n"
+  "      --term-seq=SEQUENCE   how a step is stopped: signals, with milliseconds between\n"
+  "                            them, as in INT,200,TERM,2000,KILL\n"
+  "      --containment=HOW     group (default): a step is its process group; tree: nothing\n"
+  "                            that a step has started outlives it\n"
   "      --max-attempts=N      try each step up to N times\n"
   "\n"
   "      --output=MODE         ordered (default), finished (each step when it ends),\n"
@@ -93,7 +109,7 @@ static const char help[] =
   "      --help                print this and exit\n"
   "\n"
   "Exit status: 0 all steps succeeded, 1 some failed, 2 wrong usage, 128 + N ended by\n"
-  "signal N. See parallel-glib(1).\n";
+  "signal N. SIGUSR1 makes it say what it is doing. See parallel-glib(1).\n";
 
 void
 shell_message (const char *format,
@@ -173,6 +189,42 @@ parse_output_mode (const char         *text,
 }
 
 static gboolean
+parse_containment (const char          *text,
+                   ParallelContainment *containment)
+{
+  if (strcmp (text, "group") == 0)
+    *containment = PARALLEL_CONTAINMENT_GROUP;
+  else if (strcmp (text, "tree") == 0)
+    *containment = PARALLEL_CONTAINMENT_TREE;
+  else
+    {
+      shell_message ("--containment: '%s' is not one of group, tree", text);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Only the library knows what is one, and it must be known before anything is read or run. */
+static gboolean
+parse_term_seq (const char  *text,
+                const char **term_seq)
+{
+  static const char * const nothing[] = { "true", NULL };
+  g_autoptr (ParallelStep) step = parallel_step_new (parallel_command_task_new (nothing), NULL);
+  g_autoptr (GError) error = NULL;
+
+  if (!parallel_step_set_stop_sequence (step, text, &error))
+    {
+      shell_message ("--term-seq: %s", error->message);
+      return FALSE;
+    }
+
+  *term_seq = text;
+  return TRUE;
+}
+
+static gboolean
 parse_launcher (const char   *text,
                 char       ***launcher)
 {
@@ -230,6 +282,10 @@ parse_flag (ShellOptions *self,
       self->halt_on_error = TRUE;
       return TRUE;
 
+    case OPTION_BACKTRACES:
+      self->backtraces = TRUE;
+      return TRUE;
+
     case OPTION_HOLD:
       self->hold = TRUE;
       return TRUE;
@@ -263,8 +319,17 @@ parse_option (ShellOptions *self,
     case OPTION_SILENCE_TIMEOUT:
       return parse_seconds ("--silence-timeout", argument, &self->silence_timeout);
 
+    case OPTION_EXIT_TIMEOUT:
+      return parse_seconds ("--exit-timeout", argument, &self->exit_timeout);
+
     case OPTION_KILL_GRACE:
       return parse_seconds ("--kill-grace", argument, &self->kill_grace);
+
+    case OPTION_TERM_SEQ:
+      return parse_term_seq (argument, &self->term_seq);
+
+    case OPTION_CONTAINMENT:
+      return parse_containment (argument, &self->containment);
 
     case OPTION_MAX_ATTEMPTS:
       return parse_count ("--max-attempts", argument, 1, G_MAXINT, &self->max_attempts);
@@ -357,6 +422,7 @@ shell_options_parse (ShellOptions  *self,
   *self = (ShellOptions) {
     .max_attempts = 1,
     .kill_grace = -1,
+    .containment = PARALLEL_CONTAINMENT_GROUP,
     .output_mode = PARALLEL_OUTPUT_MODE_ORDERED,
     .separator = '\n',
   };

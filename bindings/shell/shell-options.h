@@ -19,9 +19,13 @@ typedef struct
 {
   guint                max_parallel;     /* 0: the number of processors */
   guint                max_attempts;
-  double               timeout;          /* seconds, as the next two; 0: no limit */
+  double               timeout;          /* seconds, as the next three; 0: no limit */
   double               silence_timeout;
+  double               exit_timeout;
   double               kill_grace;       /* negative: that of the library */
+  const char          *term_seq;         /* NULL: that of the library */
+  ParallelContainment  containment;
+  gboolean             backtraces;
   ParallelOutputMode   output_mode;
   gboolean             hold;
   gboolean             halt_on_error;

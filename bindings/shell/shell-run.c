@@ -5,28 +5,24 @@
 
 #include "shell-run.h"
 
-#include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "shell-bar.h"
 #include "shell-bar-stream.h"
+#include "shell-dump.h"
 #include "shell-input.h"
 #include "shell-report.h"
+#include "shell-runner.h"
+#include "shell-signals.h"
 
-/* So many inputs are read ahead of the steps, for each step at a time, and at least MIN_PENDING. */
-#define PENDING_PER_STEP 4
-#define MIN_PENDING      64
+#define BAR_INTERVAL 100    /* milliseconds */
 
-/* Descriptors: what a running step takes at most, and what the program has besides. */
-#define FDS_PER_STEP     4
-#define FDS_BESIDES      64
-
-#define BAR_INTERVAL     100    /* milliseconds */
+/* How long a report of what was stopped by a signal may take to be written. */
+#define MAX_REPORT   5      /* seconds */
 
 /* Main thread only, all of it. */
 typedef struct
@@ -35,6 +31,8 @@ typedef struct
   ParallelBackgroundTaskRunner *runner;
   ShellInput                   *input;
   ShellReport                  *report;
+  ShellSignals                 *signals;
+  ShellDump                    *dump;
   ShellBar                     *bar;            /* NULL: none is shown */
   GHashTable                   *running;        /* of process group by ParallelStep */
   GMainLoop                    *loop;
@@ -233,8 +231,10 @@ draw_bar_cb (gpointer user_data)
 
 /* ---- signals ---- */
 
-/* Whoever says it twice does not want to wait for the kill grace. The program of a step would die
- * with this one, but not what it has started itself. */
+/* Whoever says it twice does not want to wait for the kill grace. What the steps have started dies
+ * with this program, by the hand of others; but the groups are killed here, so that they are gone
+ * before it is. A tree is left to the process that keeps it together, which leads its group and
+ * must not be killed before the rest. */
 static void
 end_at_once (ShellRun *self)
 {
@@ -243,7 +243,8 @@ end_at_once (ShellRun *self)
 
   g_hash_table_iter_init (&iter, self->running);
   while (g_hash_table_iter_next (&iter, NULL, &pid))
-    kill (-GPOINTER_TO_INT (pid), SIGKILL);
+    if (self->options->containment == PARALLEL_CONTAINMENT_GROUP)
+      kill (-GPOINTER_TO_INT (pid), SIGKILL);
 
   if (self->bar != NULL)
     shell_bar_finish (self->bar);
@@ -262,38 +263,16 @@ caught (ShellRun *self,
   parallel_background_task_runner_halt (self->runner, PARALLEL_HALT_NOW);
 }
 
-static gboolean
-sigint_cb (gpointer user_data)
-{
-  caught (user_data, SIGINT);
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-sigterm_cb (gpointer user_data)
-{
-  caught (user_data, SIGTERM);
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-sighup_cb (gpointer user_data)
-{
-  caught (user_data, SIGHUP);
-  return G_SOURCE_CONTINUE;
-}
-
-/* A signal that the caller has set to be ignored stays so: nohup, and a job that a shell script
- * has put into the background. */
 static void
-catch_signal (ShellRun    *self,
-              int          signum,
-              GSourceFunc  callback)
+signal_cb (int      signum,
+           gpointer user_data)
 {
-  struct sigaction action;
+  ShellRun *self = user_data;
 
-  if (sigaction (signum, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-    g_unix_signal_add (signum, callback, self);
+  if (signum == SIGUSR1)
+    shell_dump_write (self->dump, self->bar);
+  else
+    caught (self, signum);
 }
 
 /* ---- the parts ---- */
@@ -321,72 +300,6 @@ open_input (const ShellOptions *options)
   if (input == NULL)
     shell_message ("%s", error->message);
   return input;
-}
-
-/* The soft limit of open files may be too low for many steps, and can be raised. */
-static gboolean
-check_fds (guint max_parallel)
-{
-  rlim_t needed = (rlim_t) max_parallel * FDS_PER_STEP + FDS_BESIDES;
-  struct rlimit limit;
-
-  if (getrlimit (RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
-    return TRUE;
-
-  if (limit.rlim_max >= needed)
-    {
-      limit.rlim_cur = needed;
-      return setrlimit (RLIMIT_NOFILE, &limit) == 0;
-    }
-
-  shell_message ("--max-parallel: %u steps at a time need %" G_GUINT64_FORMAT " open files, and "
-                 "the limit is %" G_GUINT64_FORMAT " (ulimit -n)",
-                 max_parallel, (guint64) needed, (guint64) limit.rlim_max);
-  return FALSE;
-}
-
-static ParallelTask *
-make_task (const ShellOptions *options)
-{
-  /* The input is the command line, and "--" keeps one that begins with a dash from being taken for
-   * options of the shell. */
-  static const char * const shell[] = { "/bin/sh", "-c", "--", "{}", NULL };
-  ParallelTask *task;
-
-  task = parallel_command_task_new (options->steps ? shell
-                                                   : (const char * const *) options->command);
-  if (options->launcher != NULL)
-    parallel_command_task_set_launcher_prefix (PARALLEL_COMMAND_TASK (task),
-                                               (const char * const *) options->launcher);
-  return task;
-}
-
-static ParallelBackgroundTaskRunner *
-make_runner (const ShellOptions *options)
-{
-  ParallelTask *task = make_task (options);
-  ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (task);
-  guint max_parallel;
-
-  if (options->max_parallel > 0)
-    parallel_background_task_runner_set_max_parallel (runner, options->max_parallel);
-  max_parallel = parallel_background_task_runner_get_max_parallel (runner);
-  parallel_background_task_runner_set_max_pending (runner, MAX (max_parallel * PENDING_PER_STEP,
-                                                                MIN_PENDING));
-
-  /* However many inputs there are, nothing of a finished step is kept but what the report needs. */
-  parallel_background_task_runner_set_keep_steps (runner, PARALLEL_KEEP_STEPS_NONE);
-
-  parallel_background_task_runner_set_halt_on_error (runner, options->halt_on_error);
-  parallel_background_task_runner_set_output_mode (runner, options->output_mode);
-  parallel_background_task_runner_set_hold_output (runner, options->hold);
-  parallel_background_task_runner_set_max_attempts (runner, options->max_attempts);
-  parallel_background_task_runner_set_timeout (runner, options->timeout);
-  parallel_background_task_runner_set_silence_timeout (runner, options->silence_timeout);
-  if (options->kill_grace >= 0)
-    parallel_background_task_runner_set_kill_grace (runner, options->kill_grace);
-
-  return runner;
 }
 
 /* The bar has to give way only to what goes to a terminal; a pipe or a file is written directly. */
@@ -440,6 +353,13 @@ print_report (ShellRun *self)
 static int
 end_run (ShellRun *self)
 {
+  /* Another signal ends it without the report, and whoever has asked for the end gets it even where
+   * nobody reads what there is to say. */
+  g_clear_pointer (&self->signals, shell_signals_free);
+  if (self->signum != 0)
+    shell_signals_limit (MAX_REPORT, SHELL_EXIT_SIGNAL + self->signum);
+
+  g_clear_pointer (&self->dump, shell_dump_free);
   if (self->bar != NULL)
     shell_bar_finish (self->bar);
 
@@ -476,8 +396,8 @@ shell_run (const ShellOptions *options)
   ShellRun self = { .options = options };
   int status = SHELL_EXIT_USAGE;
 
-  self.runner = make_runner (options);
-  if (!check_fds (parallel_background_task_runner_get_max_parallel (self.runner)))
+  self.runner = shell_runner_new (options);
+  if (!shell_runner_check (self.runner))
     goto out;
 
   self.input = open_input (options);
@@ -490,9 +410,8 @@ shell_run (const ShellOptions *options)
   self.reading = g_cancellable_new ();
   g_signal_connect (self.runner, "step-started", G_CALLBACK (step_started_cb), &self);
   g_signal_connect (self.runner, "step-finished", G_CALLBACK (step_finished_cb), &self);
-  catch_signal (&self, SIGINT, sigint_cb);
-  catch_signal (&self, SIGTERM, sigterm_cb);
-  catch_signal (&self, SIGHUP, sighup_cb);
+  self.dump = shell_dump_new (self.runner);
+  self.signals = shell_signals_new (signal_cb, &self);
   show_bar (&self);
 
   feed (&self);

@@ -18,7 +18,8 @@ def version():
     assert re.fullmatch(rb"parallel-glib \d+\.\d+\.\d+\n", output("--version"))
     text = output("--help").decode()
     for option in ("-j, --max-parallel=N", "--halt-on-error", "--timeout=", "--silence-timeout=",
-                   "--kill-grace=", "--max-attempts=N", "--output=MODE", "--hold", "--progress",
+                   "--exit-timeout=", "--kill-grace=", "--term-seq=", "--containment=",
+                   "--backtraces", "--max-attempts=N", "--output=MODE", "--hold", "--progress",
                    "-0, --null", "-a, --arg-file=FILE", "--no-run-if-empty", "--steps[=FILE]",
                    "--launcher=PREFIX", "--version", "--help"):
         contains(text, option)
@@ -51,6 +52,13 @@ def wrong_usage():
             (("--timeout=3s", "touch"), "'3s'"),
             (("--silence-timeout=x", "touch"), "--silence-timeout: 'x'"),
             (("--kill-grace=x", "touch"), "--kill-grace: 'x'"),
+            (("--exit-timeout=x", "touch"), "--exit-timeout: 'x'"),
+            (("--term-seq=", "touch"), "--term-seq: "),
+            (("--term-seq=TERM,x,KILL", "touch"), "“x” is not a delay"),
+            (("--term-seq=NONE,100", "touch"), "“NONE” is not the name or number of a signal"),
+            (("--termseq=65", "touch"), "--term-seq: "),
+            (("--containment=x", "touch"), "--containment: 'x'"),
+            (("--backtraces=1", "touch"), "backtraces"),
             (("--max-attempts=0", "touch"), "'0'"),
             (("--max-attempts=x", "touch"), "'x'"),
             (("--output=x", "touch"), "'x'"),
