@@ -87,6 +87,49 @@ get_counter_property (ParallelBackgroundTaskRunner *self,
 }
 
 static void
+get_limit_property (ParallelBackgroundTaskRunner *self,
+                    guint                         prop_id,
+                    GValue                       *value,
+                    GParamSpec                   *pspec)
+{
+  switch (prop_id)
+    {
+    case PROP_TIMEOUT:
+      g_value_set_double (value, parallel_background_task_runner_get_timeout (self));
+      break;
+    case PROP_SILENCE_TIMEOUT:
+      g_value_set_double (value, parallel_background_task_runner_get_silence_timeout (self));
+      break;
+    case PROP_EXIT_TIMEOUT:
+      g_value_set_double (value, parallel_background_task_runner_get_exit_timeout (self));
+      break;
+    case PROP_STOP_SEQUENCE:
+      g_value_set_string (value, parallel_background_task_runner_get_stop_sequence (self));
+      break;
+    case PROP_BACKTRACES:
+      g_value_set_boolean (value, parallel_background_task_runner_get_backtraces (self));
+      break;
+    case PROP_KILL_GRACE:
+      g_value_set_double (value, parallel_background_task_runner_get_kill_grace (self));
+      break;
+    case PROP_MAX_ATTEMPTS:
+      g_value_set_uint (value, parallel_background_task_runner_get_max_attempts (self));
+      break;
+    case PROP_RETRY_DELAY:
+      g_value_set_double (value, parallel_background_task_runner_get_retry_delay (self));
+      break;
+    case PROP_OUTPUT_LIMIT:
+      g_value_set_uint64 (value, parallel_background_task_runner_get_output_limit (self));
+      break;
+    case PROP_OUTPUT_LIMIT_POLICY:
+      g_value_set_enum (value, parallel_background_task_runner_get_output_limit_policy (self));
+      break;
+    default:
+      get_counter_property (self, prop_id, value, pspec);
+    }
+}
+
+static void
 get_property (GObject    *object,
               guint       prop_id,
               GValue     *value,
@@ -120,36 +163,6 @@ get_property (GObject    *object,
     case PROP_KEEP_STEPS:
       g_value_set_enum (value, parallel_background_task_runner_get_keep_steps (self));
       break;
-    case PROP_TIMEOUT:
-      g_value_set_double (value, parallel_background_task_runner_get_timeout (self));
-      break;
-    case PROP_SILENCE_TIMEOUT:
-      g_value_set_double (value, parallel_background_task_runner_get_silence_timeout (self));
-      break;
-    case PROP_EXIT_TIMEOUT:
-      g_value_set_double (value, parallel_background_task_runner_get_exit_timeout (self));
-      break;
-    case PROP_STOP_SEQUENCE:
-      g_value_set_string (value, parallel_background_task_runner_get_stop_sequence (self));
-      break;
-    case PROP_BACKTRACES:
-      g_value_set_boolean (value, parallel_background_task_runner_get_backtraces (self));
-      break;
-    case PROP_KILL_GRACE:
-      g_value_set_double (value, parallel_background_task_runner_get_kill_grace (self));
-      break;
-    case PROP_MAX_ATTEMPTS:
-      g_value_set_uint (value, parallel_background_task_runner_get_max_attempts (self));
-      break;
-    case PROP_RETRY_DELAY:
-      g_value_set_double (value, parallel_background_task_runner_get_retry_delay (self));
-      break;
-    case PROP_OUTPUT_LIMIT:
-      g_value_set_uint64 (value, parallel_background_task_runner_get_output_limit (self));
-      break;
-    case PROP_OUTPUT_LIMIT_POLICY:
-      g_value_set_enum (value, parallel_background_task_runner_get_output_limit_policy (self));
-      break;
     case PROP_HOLD_OUTPUT:
       g_value_set_boolean (value, parallel_background_task_runner_get_hold_output (self));
       break;
@@ -160,45 +173,20 @@ get_property (GObject    *object,
       g_value_set_double (value, parallel_background_task_runner_get_keep_alive_interval (self));
       break;
     default:
-      get_counter_property (self, prop_id, value, pspec);
+      get_limit_property (self, prop_id, value, pspec);
     }
 }
 
 static void
-set_property (GObject      *object,
-              guint         prop_id,
-              const GValue *value,
-              GParamSpec   *pspec)
+set_limit_property (ParallelBackgroundTaskRunner *self,
+                    guint                         prop_id,
+                    const GValue                 *value,
+                    GParamSpec                   *pspec)
 {
-  ParallelBackgroundTaskRunner *self = PARALLEL_BACKGROUND_TASK_RUNNER (object);
   g_autoptr (GError) error = NULL;
 
   switch (prop_id)
     {
-    case PROP_TASK:
-      self->run->task = g_value_dup_object (value);
-      break;
-    case PROP_SINK:
-      parallel_background_task_runner_set_sink (self, g_value_get_object (value));
-      break;
-    case PROP_ERROR_SINK:
-      parallel_background_task_runner_set_error_sink (self, g_value_get_object (value));
-      break;
-    case PROP_CANCELLABLE:
-      parallel_background_task_runner_set_cancellable (self, g_value_get_object (value));
-      break;
-    case PROP_MAX_PARALLEL:
-      parallel_background_task_runner_set_max_parallel (self, g_value_get_uint (value));
-      break;
-    case PROP_MAX_PENDING:
-      parallel_background_task_runner_set_max_pending (self, g_value_get_uint (value));
-      break;
-    case PROP_HALT_ON_ERROR:
-      parallel_background_task_runner_set_halt_on_error (self, g_value_get_boolean (value));
-      break;
-    case PROP_KEEP_STEPS:
-      parallel_background_task_runner_set_keep_steps (self, g_value_get_enum (value));
-      break;
     case PROP_TIMEOUT:
       parallel_background_task_runner_set_timeout (self, g_value_get_double (value));
       break;
@@ -230,6 +218,45 @@ set_property (GObject      *object,
     case PROP_OUTPUT_LIMIT_POLICY:
       parallel_background_task_runner_set_output_limit_policy (self, g_value_get_enum (value));
       break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (self, prop_id, pspec);
+    }
+}
+
+static void
+set_property (GObject      *object,
+              guint         prop_id,
+              const GValue *value,
+              GParamSpec   *pspec)
+{
+  ParallelBackgroundTaskRunner *self = PARALLEL_BACKGROUND_TASK_RUNNER (object);
+
+  switch (prop_id)
+    {
+    case PROP_TASK:
+      self->run->task = g_value_dup_object (value);
+      break;
+    case PROP_SINK:
+      parallel_background_task_runner_set_sink (self, g_value_get_object (value));
+      break;
+    case PROP_ERROR_SINK:
+      parallel_background_task_runner_set_error_sink (self, g_value_get_object (value));
+      break;
+    case PROP_CANCELLABLE:
+      parallel_background_task_runner_set_cancellable (self, g_value_get_object (value));
+      break;
+    case PROP_MAX_PARALLEL:
+      parallel_background_task_runner_set_max_parallel (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_PENDING:
+      parallel_background_task_runner_set_max_pending (self, g_value_get_uint (value));
+      break;
+    case PROP_HALT_ON_ERROR:
+      parallel_background_task_runner_set_halt_on_error (self, g_value_get_boolean (value));
+      break;
+    case PROP_KEEP_STEPS:
+      parallel_background_task_runner_set_keep_steps (self, g_value_get_enum (value));
+      break;
     case PROP_HOLD_OUTPUT:
       parallel_background_task_runner_set_hold_output (self, g_value_get_boolean (value));
       break;
@@ -240,7 +267,7 @@ set_property (GObject      *object,
       parallel_background_task_runner_set_keep_alive_interval (self, g_value_get_double (value));
       break;
     default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+      set_limit_property (self, prop_id, value, pspec);
     }
 }
 
@@ -319,7 +346,11 @@ install_time_limits (void)
    */
   properties[PROP_EXIT_TIMEOUT] =
     g_param_spec_double ("exit-timeout", NULL, NULL, 0, G_MAXDOUBLE, 0, WRITABLE);
+}
 
+static void
+install_stopping (void)
+{
   /**
    * ParallelBackgroundTaskRunner:stop-sequence:
    *
@@ -347,7 +378,11 @@ install_time_limits (void)
    */
   properties[PROP_KILL_GRACE] =
     g_param_spec_double ("kill-grace", NULL, NULL, 0, G_MAXDOUBLE, 5, WRITABLE);
+}
 
+static void
+install_attempts (void)
+{
   /**
    * ParallelBackgroundTaskRunner:max-attempts: (getter get_max_attempts) (setter set_max_attempts)
    *
@@ -502,6 +537,8 @@ parallel_runner_install_properties (GObjectClass *klass)
 
   install_limits ();
   install_time_limits ();
+  install_stopping ();
+  install_attempts ();
   install_output ();
   install_counters ();
   g_object_class_install_properties (klass, N_PROPS, properties);

@@ -404,7 +404,11 @@ install_limits (void)
   properties[PROP_KILL_GRACE] =
     g_param_spec_double ("kill-grace", NULL, NULL, -1, G_MAXDOUBLE, -1,
                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
 
+static void
+install_attempts (void)
+{
   /**
    * ParallelStep:max-attempts: (getter get_max_attempts) (setter set_max_attempts)
    *
@@ -594,6 +598,7 @@ parallel_step_class_init (ParallelStepClass *klass)
 
   install_settings ();
   install_limits ();
+  install_attempts ();
   install_outcome ();
   install_process ();
   install_reports ();
