@@ -364,13 +364,7 @@ forked (void)
 static void
 prepare (void)
 {
-  static gsize added;
-
-  if (g_once_init_enter (&added))
-    {
-      parallel_fork_add (forked);
-      g_once_init_leave (&added, 1);
-    }
+  parallel_fork_add_once (forked);
 
   if (running == NULL)
     running = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) command_run_free);

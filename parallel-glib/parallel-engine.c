@@ -133,16 +133,6 @@ start_thread (GError **error)
   return thread;
 }
 
-static void
-add_fork_handler (void)
-{
-  static gboolean added;
-
-  if (!added)
-    parallel_fork_add (forked);
-  added = TRUE;
-}
-
 gboolean
 parallel_engine_start (GError **error)
 {
@@ -151,7 +141,7 @@ parallel_engine_start (GError **error)
   g_mutex_lock (&engine_mutex);
   if (engine_context == NULL && parallel_glib_worker_try_start (error))
     {
-      add_fork_handler ();
+      parallel_fork_add_once (forked);
       engine_context = parallel_main_context_try_new (error);
       if (engine_context != NULL)
         engine_mailbox = parallel_mailbox_new (engine_context, "[parallel] engine");

@@ -48,13 +48,7 @@ forked (void)
 static gboolean
 make_pipe (void)
 {
-  static gsize added;
-
-  if (g_once_init_enter (&added))
-    {
-      parallel_fork_add (forked);
-      g_once_init_leave (&added, 1);
-    }
+  parallel_fork_add_once (forked);
 
   if (reports.read_fd >= 0)
     return TRUE;

@@ -13,7 +13,6 @@
 
 #include "parallel-engine.h"
 #include "parallel-fd.h"
-#include "parallel-guardian.h"
 
 /* As in linux/pidfd.h, which is younger than many systems. */
 typedef struct
@@ -48,6 +47,8 @@ typedef struct
 
 /* The kernel has descriptors for processes, but they do not know how those ended. */
 static gboolean no_info;
+
+static gboolean thief_known;
 
 static void
 clear_timer (ExitWatch *watch)
@@ -105,7 +106,7 @@ verify (ExitWatch *watch,
   if (wait_status != 0 || !query (watch->fd, &actual) || actual == 0)
     return wait_status;
 
-  parallel_guardian_report_thief ();
+  parallel_exit_report_thief ();
   return actual;
 }
 
@@ -121,7 +122,7 @@ look_cb (gpointer user_data)
     watch->n_gone = 0;
   else if (++watch->n_gone == N_LOOKS)
     {
-      parallel_guardian_report_thief ();
+      parallel_exit_report_thief ();
       g_cancellable_cancel (watch->cancellable);   /* which frees the watch later */
       tell (watch, PARALLEL_EXIT_LOST);
       return G_SOURCE_REMOVE;
@@ -199,4 +200,45 @@ parallel_exit_watch (GSubprocess      *subprocess,
   source = g_child_watch_source_new (pid);
   g_source_set_callback (source, G_SOURCE_FUNC (child_exited_cb), watch, (GDestroyNotify) exit_watch_free);
   g_source_attach (source, g_main_context_get_thread_default ());
+}
+
+gboolean
+parallel_exit_knows_thief (void)
+{
+  return thief_known;
+}
+
+void
+parallel_exit_report_thief (void)
+{
+  thief_known = TRUE;
+}
+
+gboolean
+parallel_exit_check_child_signal (GError **error)
+{
+  struct sigaction action;
+
+  if (sigaction (SIGCHLD, NULL, &action) != 0)
+    return TRUE;
+
+  if ((action.sa_flags & SA_NOCLDWAIT) == 0
+      && ((action.sa_flags & SA_SIGINFO) != 0 || action.sa_handler != SIG_IGN))
+    return TRUE;
+
+  g_set_error_literal (error, G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED,
+                       "No program can be started while this one ignores SIGCHLD (or inherited "
+                       "that): every exit status would be lost, and failures would look like "
+                       "successes. Restore the default first: signal (SIGCHLD, SIG_DFL)");
+  return FALSE;
+}
+
+gboolean
+parallel_exit_has_child_handler (void)
+{
+  struct sigaction action;
+
+  return sigaction (SIGCHLD, NULL, &action) == 0
+         && ((action.sa_flags & SA_SIGINFO) != 0
+             || (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN));
 }

@@ -28,4 +28,15 @@ void parallel_exit_watch (GSubprocess      *subprocess,
                           ParallelExitFunc  callback,
                           gpointer          user_data);
 
+/* Whether something else in this program is known to wait for children that are not its own, and
+ * that it is. */
+gboolean parallel_exit_knows_thief  (void);
+void     parallel_exit_report_thief (void);
+
+/* SIGCHLD must not be ignored, or GLib takes every lost exit status for success. */
+gboolean parallel_exit_check_child_signal (GError **error);
+
+/* Whether this program has a handler for SIGCHLD, which may wait for children that are not its own. */
+gboolean parallel_exit_has_child_handler (void);
+
 G_END_DECLS

@@ -21,4 +21,15 @@ int      parallel_fork_get_generation (void);
  * variables and close descriptors: another thread may have been in the middle of anything. */
 void     parallel_fork_add            (void (*func) (void));
 
+/* The same, however often it is passed here. */
+#define parallel_fork_add_once(func) \
+  G_STMT_START { \
+    static gsize added_; \
+    if (g_once_init_enter (&added_)) \
+      { \
+        parallel_fork_add (func); \
+        g_once_init_leave (&added_, 1); \
+      } \
+  } G_STMT_END
+
 G_END_DECLS

@@ -8,22 +8,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "parallel-exec-protocol.h"
+#include "parallel-exit-watch.h"
 #include "parallel-fd.h"
 #include "parallel-fork.h"
-#include "parallel-spawner.h"
+#include "parallel-launch.h"
 
 /* What somebody who kills the guardian again and again is worth. */
 #define MIN_INTERVAL (G_USEC_PER_SEC / 10)
-
-typedef enum
-{
-  STATUSES_UNKNOWN,
-  STATUSES_ARRIVE,
-  STATUSES_ARE_TAKEN
-} Statuses;
 
 /* Engine thread only. */
 static struct
@@ -34,8 +29,8 @@ static struct
   GByteArray *unsaid;         /* that found no room in the pipe */
   GSource    *watch;          /* of fd: it has died, or has room */
   GIOCondition watched;       /* by watch */
-  Statuses    statuses;
-  void      (*ready) (void);  /* to be called once statuses are known, or NULL */
+  gboolean    tried;          /* whether exit statuses arrive here is known */
+  void      (*ready) (void);  /* to be called once it was tried, or NULL */
 } guardian = { .fd = -1 };
 
 static void
@@ -65,7 +60,7 @@ forked (void)
   guardian.groups = NULL;
   guardian.unsaid = NULL;
   guardian.started = 0;
-  guardian.statuses = STATUSES_UNKNOWN;
+  guardian.tried = FALSE;
 }
 
 static void ensure (void);
@@ -139,9 +134,8 @@ started_cb (int      pid,
             gpointer user_data)
 {
   if (wait_status == PARALLEL_EXIT_LOST || g_spawn_check_wait_status (wait_status, NULL))
-    guardian.statuses = STATUSES_ARE_TAKEN;
-  else if (guardian.statuses == STATUSES_UNKNOWN)
-    guardian.statuses = STATUSES_ARRIVE;
+    parallel_exit_report_thief ();
+  guardian.tried = TRUE;
 
   if (guardian.ready != NULL)
     guardian.ready ();
@@ -150,18 +144,35 @@ started_cb (int      pid,
 static void
 prepare (void)
 {
-  static gsize added;
-
-  if (g_once_init_enter (&added))
-    {
-      parallel_fork_add (forked);
-      g_once_init_leave (&added, 1);
-    }
+  parallel_fork_add_once (forked);
 
   if (guardian.groups != NULL)
     return;
   guardian.groups = g_hash_table_new (NULL, NULL);
   guardian.unsaid = g_byte_array_new ();
+}
+
+static gboolean
+spawn (int stdin_fd)
+{
+  static const char mode[] = { PARALLEL_EXEC_VERSION, PARALLEL_EXEC_GUARD, '\0' };
+  static const int inherited[2] = { -1, -1 };
+  char parent[16];
+  const char *argv[] = { parallel_launch_get_helper (), mode, parent, NULL };
+  g_auto (ParallelLaunch) launch = { 0 };
+  g_autoptr (GSubprocess) subprocess = NULL;
+  const char *identifier;
+  int pid;
+
+  g_snprintf (parent, sizeof parent, "%d", getpid ());
+  parallel_launch_init (&launch, NULL);
+  parallel_launch_take_fd (&launch, stdin_fd, 0);
+  if (!parallel_launch_spawn (&launch, argv, inherited, &subprocess, &pid, NULL))
+    return FALSE;
+
+  identifier = subprocess != NULL ? g_subprocess_get_identifier (subprocess) : NULL;
+  parallel_exit_watch (subprocess, identifier != NULL ? atoi (identifier) : pid, started_cb, NULL);
+  return TRUE;
 }
 
 static gboolean
@@ -175,9 +186,9 @@ start (void)
     return FALSE;
   guardian.started = now;
 
-  if (!parallel_fd_open_pipe (&read_fd, &write_fd, O_NONBLOCK))
+  if (!parallel_exit_check_child_signal (NULL) || !parallel_fd_open_pipe (&read_fd, &write_fd, O_NONBLOCK))
     return FALSE;
-  if (!parallel_spawner_spawn_guardian (read_fd, started_cb, NULL))
+  if (!spawn (read_fd))
     {
       close (write_fd);
       return FALSE;
@@ -209,7 +220,7 @@ parallel_guardian_prepare (void (*ready) (void))
   ensure ();
   guardian.ready = ready;
 
-  return guardian.statuses != STATUSES_UNKNOWN || guardian.fd < 0;
+  return guardian.tried || guardian.fd < 0;
 }
 
 int
@@ -234,16 +245,4 @@ parallel_guardian_remove (int pgid)
 
   append (-pgid);
   say ();
-}
-
-gboolean
-parallel_guardian_knows_thief (void)
-{
-  return guardian.statuses == STATUSES_ARE_TAKEN;
-}
-
-void
-parallel_guardian_report_thief (void)
-{
-  guardian.statuses = STATUSES_ARE_TAKEN;
 }

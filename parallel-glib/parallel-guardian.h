@@ -28,9 +28,4 @@ int      parallel_guardian_get_fd  (void);
 void     parallel_guardian_add     (int pgid);
 void     parallel_guardian_remove  (int pgid);
 
-/* Whether somebody else in this process takes away the exit statuses of its children. */
-gboolean parallel_guardian_knows_thief (void);
-/* One was taken. */
-void     parallel_guardian_report_thief (void);
-
 G_END_DECLS

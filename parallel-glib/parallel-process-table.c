@@ -184,15 +184,10 @@ read_table (gboolean with_marks)
 ParallelProcessTable *
 parallel_process_table_get (gint64 not_before)
 {
-  static gsize added;
   ParallelProcessTable *table;
   ParallelProcessTable *previous = NULL;
 
-  if (g_once_init_enter (&added))
-    {
-      parallel_fork_add (forked);
-      g_once_init_leave (&added, 1);
-    }
+  parallel_fork_add_once (forked);
 
   g_mutex_lock (&mutex);
   if (latest == NULL || latest->begun < not_before)

@@ -255,14 +255,9 @@ start_watch (ParallelRun              *run,
              const ParallelStepLimits *limits,
              gboolean                  abandons)
 {
-  static gsize added;
   Watch *watch;
 
-  if (g_once_init_enter (&added))
-    {
-      parallel_fork_add (forked);
-      g_once_init_leave (&added, 1);
-    }
+  parallel_fork_add_once (forked);
   if (!parallel_engine_start (NULL))
     return;   /* without the engine nothing has a clock, and nothing but plain functions runs */
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -122,35 +121,6 @@ parallel_spawn_check_cwd (const char  *cwd,
     g_propagate_error (error, parallel_spawn_error_for_cwd (cwd, code));
 
   return code == 0;
-}
-
-gboolean
-parallel_spawn_check_child_signal (GError **error)
-{
-  struct sigaction action;
-
-  if (sigaction (SIGCHLD, NULL, &action) != 0)
-    return TRUE;
-
-  if ((action.sa_flags & SA_NOCLDWAIT) == 0
-      && ((action.sa_flags & SA_SIGINFO) != 0 || action.sa_handler != SIG_IGN))
-    return TRUE;
-
-  g_set_error_literal (error, G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED,
-                       "No program can be started while this one ignores SIGCHLD (or inherited "
-                       "that): every exit status would be lost, and failures would look like "
-                       "successes. Restore the default first: signal (SIGCHLD, SIG_DFL)");
-  return FALSE;
-}
-
-gboolean
-parallel_spawn_has_child_handler (void)
-{
-  struct sigaction action;
-
-  return sigaction (SIGCHLD, NULL, &action) == 0
-         && ((action.sa_flags & SA_SIGINFO) != 0
-             || (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN));
 }
 
 GError *

@@ -24,12 +24,6 @@ int       parallel_spawn_check_program     (const char                 *path,
 gboolean  parallel_spawn_check_cwd         (const char                 *cwd,
                                             GError                    **error);
 
-/* SIGCHLD must not be ignored, or GLib takes every lost exit status for success. */
-gboolean  parallel_spawn_check_child_signal (GError                   **error);
-
-/* Whether this program has a handler for SIGCHLD, which may wait for children that are not its own. */
-gboolean  parallel_spawn_has_child_handler  (void);
-
 GError   *parallel_spawn_error_new         (GSpawnError                 code,
                                             const char                 *program,
                                             const char                 *format,

@@ -63,13 +63,4 @@ void     parallel_spawner_watch          (const ParallelSpawned      *spawned,
 GError  *parallel_spawner_take_failure   (int                         pid,
                                           const ParallelSpawnRequest *request);
 
-/* Starts the guardian on @stdin_fd, which is taken; @callback is called when it has left. */
-gboolean parallel_spawner_spawn_guardian (int                         stdin_fd,
-                                          ParallelExitFunc            callback,
-                                          gpointer                    user_data);
-
-/* Where the helper is: PARALLEL_GLIB_EXEC from the environment (for the uninstalled tests), else
- * the installed one. */
-const char *parallel_spawner_get_helper  (void);
-
 G_END_DECLS

@@ -61,86 +61,44 @@ parallel_step_take_stop_reason (ParallelStep *self,
 GError *
 parallel_step_dup_stop_reason (ParallelStep *self)
 {
-  GError *reason = NULL;
-
-  parallel_step_lock (self);
-  if (self->stop_reason != NULL)
-    reason = g_error_copy (self->stop_reason);
-  parallel_step_unlock (self);
-
-  return reason;
+  LOCKED_GETTER (self, GError *, self->stop_reason != NULL ? g_error_copy (self->stop_reason) : NULL);
 }
 
 gboolean
 parallel_step_is_being_stopped (ParallelStep *self)
 {
-  gboolean being_stopped;
-
-  parallel_step_lock (self);
-  being_stopped = self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->stop_reason != NULL;
-  parallel_step_unlock (self);
-
-  return being_stopped;
+  LOCKED_GETTER (self, gboolean, self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending &&
+                                 self->stop_reason != NULL);
 }
 
 gint64
 parallel_step_get_activity (ParallelStep *self)
 {
-  gint64 activity;
-
-  parallel_step_lock (self);
-  activity = self->activity;
-  parallel_step_unlock (self);
-
-  return activity;
+  LOCKED_GETTER (self, gint64, self->activity);
 }
 
 double
 parallel_step_get_grace (ParallelStep *self)
 {
-  double grace;
-
-  parallel_step_lock (self);
-  grace = self->attempt_limits.kill_grace;
-  parallel_step_unlock (self);
-
-  return grace;
+  LOCKED_GETTER (self, double, self->attempt_limits.kill_grace);
 }
 
 gint64
 parallel_step_get_started (ParallelStep *self)
 {
-  gint64 started;
-
-  parallel_step_lock (self);
-  started = self->started;
-  parallel_step_unlock (self);
-
-  return started;
+  LOCKED_GETTER (self, gint64, self->started);
 }
 
 gint64
 parallel_step_get_leaving (ParallelStep *self)
 {
-  gint64 leaving;
-
-  parallel_step_lock (self);
-  leaving = self->leaving;
-  parallel_step_unlock (self);
-
-  return leaving;
+  LOCKED_GETTER (self, gint64, self->leaving);
 }
 
 ParallelStepLimits
 parallel_step_get_attempt_limits (ParallelStep *self)
 {
-  ParallelStepLimits limits;
-
-  parallel_step_lock (self);
-  limits = self->attempt_limits;
-  parallel_step_unlock (self);
-
-  return limits;
+  LOCKED_GETTER (self, ParallelStepLimits, self->attempt_limits);
 }
 
 ParallelWhereabouts

@@ -8,6 +8,9 @@
 #   3. the C suites under valgrind;
 #   4. the C suites but for the slow tests, STRESS_REPEAT times, for what only goes wrong now and then.
 #
+# The tests of faults are part of 1 and 2, and the quick ones of 3. Their long versions, half an hour, are run by
+# meson test -C _build/plain --setup stress --suite faults
+#
 # The last line has the counts of the real results. The exit status is 1 if anything failed.
 #
 # BUILD_DIR: where to build, _build in the tree by default; also from the environment
@@ -79,7 +82,7 @@ if configure_and_build plain -Dwerror=true -Ddocs=true -Dintrospection=enabled -
   run_tests all plain
   # Asked for by name, a suite is run even if the setup leaves it out.
   run_tests valgrind plain --setup valgrind --no-suite no-valgrind --suite c
-  [ "$repeat" -eq 0 ] || run_tests stress plain --setup stress --no-suite slow --suite c --repeat "$repeat"
+  [ "$repeat" -eq 0 ] || run_tests stress plain --setup stress --no-suite slow --no-suite faults --suite c --repeat "$repeat"
 fi
 
 if configure_and_build sanitize -Dwerror=true -Db_sanitize=address,undefined -Dintrospection=disabled; then

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "parallel-exec-reports.h"
+#include "parallel-launch.h"
 #include "parallel-spawner.h"
 
 #include <errno.h>

@@ -331,7 +331,7 @@ test_helper (void)
   g_autofree char *plain_path = NULL;
   g_autofree char *plain = NULL;
   const char *wrong_parent[] = {
-    parallel_spawner_get_helper (), "1", "1", "0", "9", "-1", "A=b", "", "/bin/true", "true", NULL
+    parallel_launch_get_helper (), "1", "1", "0", "9", "-1", "A=b", "", "/bin/true", "true", NULL
   };
 
   g_assert_cmpint (status, ==, 0);
