@@ -89,7 +89,12 @@ append_step (GString      *text,
     g_string_append_printf (text, ", %s", what);
   g_string_append_c (text, '\n');
   if (doing != NULL)
-    g_string_append_printf (text, "    doing:\n%s\n", doing);
+    {
+      g_auto (GStrv) lines = g_strsplit (doing, "\n", -1);
+
+      for (guint i = 0; lines[i] != NULL; i++)
+        g_string_append_printf (text, "  %s\n", lines[i]);
+    }
   if (stopping != NULL)
     g_string_append_printf (text, "    being stopped: %s\n", stopping->message);
   if (status != NULL)
