@@ -269,6 +269,7 @@ static void
 test_soak (void)
 {
   g_test_summary ("However many programs run, memory, descriptors and threads stay what they were");
+  fault_allow_seconds (1800);
   test_in_subprocess ("/faults/soak/subprocess/child");
 }
 
