@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """parallel-glib is told to end, or killed, at any moment: what it prints, when it ends, what it leaves."""
 
+import contextlib
 import os
 import re
 import signal
@@ -173,6 +174,32 @@ def guardian_killed():
         process.kill()
         wait_gone()
         finish(process, -signal.SIGKILL)
+
+
+def kill_guardians(known):
+    for guardian in guardians():
+        known.add(guardian)
+        # The one that starts it looks the same, and ends by itself.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(guardian, signal.SIGKILL)
+
+
+@fault
+def guardian_killed_at_once():
+    """Also when each is killed as soon as it comes; no step is the worse for it"""
+    started, gate = Fifo("started"), Fifo("gate")
+    process = begin("-j2", *sh(f"""[ "$1" = last ] || exit 0
+                                   sleep {word()} & sleep=$!; echo >started; read x <gate; kill $sleep"""),
+                    ":::", *map(str, range(count(100, 1000))), "last")
+    known = set()
+    while started.hear(0) is None:
+        kill_guardians(known)
+        assert process.poll() is None, process.stderr.read()
+    # While nothing new starts as well.
+    so_far = len(known)
+    wait_until(lambda: kill_guardians(known) or len(known) > so_far + 3, "another guardian")
+    gate.say()
+    equal(finish(process), (b"", b""))
 
 
 @fault
