@@ -213,6 +213,16 @@ sys_set_signal_mask (uint64_t blocked)
   sys_call (SYS_rt_sigprocmask, SIG_SETMASK, (long) &blocked, 0, sizeof blocked, 0);
 }
 
+/* One that is blocked and has come has not come. */
+static inline void
+sys_forget_signal (int number)
+{
+  uint64_t signals = (uint64_t) 1 << (number - 1);
+  int64_t no_time[2] = { 0 };
+
+  sys_call (SYS_rt_sigtimedwait, (long) &signals, 0, (long) no_time, sizeof signals, 0);
+}
+
 static inline void
 sys_reset_signal (int number)
 {
@@ -311,6 +321,16 @@ sys_set_signal_mask (uint64_t blocked)
 
   sys_make_set (blocked, &set);
   sigprocmask (SIG_SETMASK, &set, NULL);
+}
+
+static inline void
+sys_forget_signal (int number)
+{
+  struct timespec no_time = { 0 };
+  sigset_t set;
+
+  sys_make_set ((uint64_t) 1 << (number - 1), &set);
+  sigtimedwait (&set, NULL, &no_time);
 }
 
 static inline void

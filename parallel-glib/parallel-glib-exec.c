@@ -185,8 +185,9 @@ tell_guardian (const Helper *helper)
   const char *text = helper->args[PARALLEL_EXEC_ARG_GUARDIAN_FD];
   ParallelExecGroup group = (ParallelExecGroup) helper->pid;
 
-  if (text[0] != '-')
-    sys_write ((int) parse_number (text), &group, sizeof group);
+  /* Nor one that has been killed: another will be told of the group by the program. */
+  if (text[0] != '-' && sys_write ((int) parse_number (text), &group, sizeof group) == -EPIPE)
+    sys_forget_signal (SIGPIPE);
 }
 
 /* Leaves 0, 1, 2 and the report pipe, which the program will not see. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "parallel-engine.h"
 #include "parallel-exec-protocol.h"
 #include "parallel-exit-watch.h"
 #include "parallel-fd.h"
@@ -29,6 +30,7 @@ static struct
   GByteArray *unsaid;         /* that found no room in the pipe */
   GSource    *watch;          /* of fd: it has died, or has room */
   GIOCondition watched;       /* by watch */
+  GSource    *later;          /* starts another one, when MIN_INTERVAL is over, or NULL */
   gboolean    tried;          /* whether exit statuses arrive here is known */
   void      (*ready) (void);  /* to be called once it was tried, or NULL */
 } guardian = { .fd = -1 };
@@ -57,6 +59,7 @@ forked (void)
 {
   parallel_fd_clear (&guardian.fd);
   guardian.watch = NULL;
+  guardian.later = NULL;
   guardian.groups = NULL;
   guardian.unsaid = NULL;
   guardian.started = 0;
@@ -176,6 +179,16 @@ spawn (int stdin_fd)
 }
 
 static gboolean
+later_cb (gpointer user_data)
+{
+  g_clear_pointer (&guardian.later, g_source_unref);
+  if (g_hash_table_size (guardian.groups) > 0)
+    ensure ();
+
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 start (void)
 {
   gint64 now = g_get_monotonic_time ();
@@ -183,7 +196,11 @@ start (void)
   int write_fd;
 
   if (guardian.started != 0 && now - guardian.started < MIN_INTERVAL)
-    return FALSE;
+    {
+      if (guardian.later == NULL)
+        guardian.later = parallel_engine_add_timer (guardian.started + MIN_INTERVAL, later_cb, NULL);
+      return FALSE;
+    }
   guardian.started = now;
 
   if (!parallel_exit_check_child_signal (NULL) || !parallel_fd_open_pipe (&read_fd, &write_fd, O_NONBLOCK))
@@ -234,6 +251,9 @@ parallel_guardian_add (int pgid)
 {
   prepare ();
   g_hash_table_add (guardian.groups, GINT_TO_POINTER (pgid));
+
+  /* The one that was there when the step was about to start may have gone since. */
+  ensure ();
 }
 
 void

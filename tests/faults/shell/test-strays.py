@@ -14,15 +14,11 @@ CLEARED = "(env -i setsid sh -c '(sleep {0} &)' &)"
 STUBBORN = """(setsid sh -c 'trap "" TERM HUP; (while :; do sleep {0}; done &)' &)"""
 
 
-def has_daemon():
-    """Whether the daemon has got where it belongs: an orphan that leads no session."""
-    return any(os.getsid(pid) != pid for pid in others() if _is_sleep(pid))
-
-
-def _is_sleep(pid):
+def is_elsewhere(pid):
+    """Whether it is what the daemon is to become: an orphan in a session that is not this one's, nor its own."""
     try:
         with open(f"/proc/{pid}/comm", encoding="ascii") as comm:
-            return comm.read() == "sleep\n"
+            return comm.read() == "sleep\n" and os.getsid(pid) not in (pid, os.getsid(0))
     except OSError:
         return False
 
@@ -69,6 +65,7 @@ def daemons_of_halted():
     started = Fifo("started")
     process = begin(*sh(f"{DAEMON.format(word())}; echo >started; sleep {word()}"), ":::", "a")
     started.hear()
+    wait_until(lambda: any(map(is_elsewhere, others())), "the daemon")
     process.terminate()
     finish(process, 128 + signal.SIGTERM)
     check_nothing_left()
