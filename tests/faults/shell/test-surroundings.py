@@ -16,8 +16,6 @@ from fault_support import LONG, PATIENCE, begin, check_nothing_left, fault, word
 from command_support import (COMMAND, LIMIT, Fifo, contains, equal, finish, main, read_until,
                              restore_signals, sh, wait_until)
 
-CLEAR = b"\r\x1b[K"
-
 
 def begin_on(stdout, stderr, *args):
     return subprocess.Popen([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
@@ -182,7 +180,8 @@ def asked_with_bar():
     equal(process.wait(LIMIT), 0)
     finish(process)
     os.close(master)
-    dumps = re.findall(rb"parallel-glib: what it is doing: (?:[^\r]*?last line: out\n){3}", data)
+    # From the beginning of a line, where the bar has been taken away.
+    dumps = re.findall(rb"(?<=[\nK])parallel-glib: what it is doing: (?:[^\r]*?last line: out\n){3}", data)
     equal(len(dumps), n_dumps, f"number of whole ones in {data!r}")
 
 
