@@ -19,6 +19,7 @@ dup_running_steps (ParallelRun *run,
   GPtrArray *steps = g_ptr_array_new ();
 
   parallel_run_lock (run);
+  parallel_run_hold (run);
   for (ParallelItem *item = run->running.first; item != NULL && steps->len < max; item = item->next)
     if (item->step != NULL)
       g_ptr_array_add (steps, g_object_ref (item->step));
@@ -34,6 +35,7 @@ drop_steps (ParallelRun *run,
   for (guint i = 0; i < steps->len; i++)
     parallel_run_drop_step (run, g_ptr_array_index (steps, i));
   g_ptr_array_unref (steps);
+  parallel_run_release (run);
 }
 
 char *

@@ -95,11 +95,31 @@ parallel_main_context_try_new (GError **error)
   return g_main_context_new ();
 }
 
+static gint
+poll_func (GPollFD *fds,
+           guint    n_fds,
+           gint     timeout)
+{
+  int result;
+  int saved_errno;
+
+  parallel_fork_end_work ();
+  result = g_poll (fds, n_fds, timeout);
+  saved_errno = errno;
+  parallel_fork_begin_work ();
+  errno = saved_errno;
+
+  return result;
+}
+
 static gpointer
 engine_thread_func (gpointer data)
 {
-  g_autoptr (GMainLoop) loop = g_main_loop_new (engine_context, FALSE);
+  g_autoptr (GMainLoop) loop = NULL;
 
+  parallel_fork_begin_work ();
+  loop = g_main_loop_new (engine_context, FALSE);
+  g_main_context_set_poll_func (engine_context, poll_func);
   g_main_context_push_thread_default (engine_context);
   g_main_loop_run (loop);
 

@@ -5,7 +5,8 @@
 
 #include "parallel-exec.h"
 
-/* The helper stays, as the parent of the program and the leader of its process group, and reports
+/* The helper stays, as the parent of the program and the leader of its process group (but for a
+ * tree, see below), and reports
  * the program's wait status and resource use: what only the one who waits for it learns.
  *
  * All signals are blocked meanwhile: one sent to the group is the program's to handle, and its end
@@ -13,7 +14,8 @@
  *
  * With a tree, it is also the subreaper of all that the program starts, wherever that moves to, and
  * kills what is left when the program ends, when it is told to (PARALLEL_EXEC_SIGNAL_KILL), and
- * when the program that runs the steps dies. It ends after all of them. */
+ * when the program that runs the steps dies. It ends after all of them. The program is in another
+ * group then, and what is sent to it is sent to each of its processes. */
 
 /* While it kills: how often it looks for those that came since the last time, in milliseconds. */
 #define KILL_INTERVAL 10
@@ -233,6 +235,9 @@ supervise (const Helper *helper,
 
   if (self.child == 0)
     {
+      /* A program that kills its own group must not take the keeper of its tree with it. */
+      if (tree)
+        sys_setpgid (0, 0);
       die_with (helper->pid, SIGKILL);
       become_program (helper);
     }

@@ -141,7 +141,10 @@ open_process (ExitWatch *watch)
 
   watch->fd = (int) syscall (SYS_pidfd_open, watch->pid, 0);
   if (watch->fd < 0)
-    watch->timer = parallel_engine_add_timer (g_get_monotonic_time () + LOOK_INTERVAL, look_cb, watch);
+    {
+      watch->cancellable = g_cancellable_new ();
+      watch->timer = parallel_engine_add_timer (g_get_monotonic_time () + LOOK_INTERVAL, look_cb, watch);
+    }
   else if (no_info || ioctl (watch->fd, GET_INFO, &info) != 0)
     {
       no_info = TRUE;
@@ -187,7 +190,6 @@ parallel_exit_watch (GSubprocess      *subprocess,
   watch->fd = -1;
   watch->callback = callback;
   watch->user_data = user_data;
-  watch->cancellable = g_cancellable_new ();
   if (pid != 0)
     open_process (watch);
 

@@ -14,6 +14,14 @@ G_BEGIN_DECLS
  * is reset, and each object that was made before has another generation than the process, so that
  * it is not touched any more. */
 
+/* GLib's own locks are none that a child could reset: one that another thread has held at the moment
+ * of the fork stays held in the child for ever. So a thread of the library is at work only between
+ * these two, and fork() waits, for a second at most, until none is. A thread is not at work while it
+ * waits and while it runs code of the user's; but what such code calls of the library is work again.
+ * They nest, and begin is not to be called with a lock held. */
+void     parallel_fork_begin_work     (void);
+void     parallel_fork_end_work       (void);
+
 /* How many forks this process is away from the first one. Any thread. */
 int      parallel_fork_get_generation (void);
 

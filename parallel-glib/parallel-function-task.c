@@ -5,6 +5,7 @@
 
 #include "parallel-function-task.h"
 
+#include "parallel-fork.h"
 #include "parallel-gtask-call.h"
 #include "parallel-run-error.h"
 #include "parallel-step-private.h"
@@ -49,11 +50,13 @@ parallel_function_task_start (ParallelTask *task,
   GError *error = NULL;
   gboolean success;
 
+  parallel_fork_end_work ();
   if (self->gtask_function != NULL)
     success = parallel_gtask_call (self->gtask_function, self->result_type, self->user_data,
                                    step, cancellable, &error);
   else
     success = self->function (step, cancellable, self->user_data, &error);
+  parallel_fork_begin_work ();
 
   /* A function of another language that raised an exception, or could not be called here, says
    * no more. */

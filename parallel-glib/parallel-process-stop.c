@@ -12,6 +12,7 @@
 #include "parallel-aside.h"
 #include "parallel-engine.h"
 #include "parallel-exec-protocol.h"
+#include "parallel-fork.h"
 
 /* First of all the table of processes is read, in a thread aside: who has started whom is only known
  * as long as both live. Then a signal goes to the process group, the table is read again, and what
@@ -46,23 +47,19 @@ struct _ParallelProcessStop
   gint64                   next_look; /* G_MAXINT64 while a look is under way or none is needed */
   gint64                   interval;
   gboolean                 exited;
-  struct _Look            *look;      /* under way, or NULL */
-  gboolean                 look_again;
   GHashTable              *known;     /* all that was ever seen of the step: see the table */
   GHashTable              *told;      /* the set of the process ids that got this signal */
   GString                 *left;      /* what the last look showed, as text */
   GSource                 *timer;
 };
 
-/* One look at the table, which outlives a stop that is given up. */
-typedef struct _Look
+/* One look at the table serves all the stops that asked for it before it began. Engine thread only. */
+static struct
 {
-  ParallelProcessStop  *stop;         /* engine thread only; NULL when that is gone */
-
-  /* The thread aside, until it is done. */
-  gint64                requested;
-  ParallelProcessTable *table;
-} Look;
+  gboolean    under_way;    /* until all that it is for are served */
+  GHashTable *served;       /* the set of the stops that it is for */
+  GHashTable *next;         /* the set of those that want the next one */
+} looks;
 
 static void request_look (ParallelProcessStop *self);
 
@@ -72,16 +69,8 @@ get_signal (ParallelProcessStop *self)
   return self->sequence.signals[self->at].signum;
 }
 
-static void
-look_free (gpointer data)
-{
-  Look *look = data;
-
-  g_clear_pointer (&look->table, parallel_process_table_unref);
-  g_free (look);
-}
-
-/* Members of its group, and children that are killed, get nothing from a helper that is stopped. */
+/* The keeper of a tree is the only one of its group. It is asked to kill, and goes on if it was
+ * stopped; all else reaches the processes of the tree one by one. */
 static void
 signal_group (ParallelProcessStop *self)
 {
@@ -195,6 +184,22 @@ timer_cb (gpointer user_data)
 
 /* ---- looks ---- */
 
+/* The thread aside, until it is done. */
+typedef struct
+{
+  gint64                requested;
+  ParallelProcessTable *table;
+} Look;
+
+static void
+look_free (gpointer data)
+{
+  Look *look = data;
+
+  g_clear_pointer (&look->table, parallel_process_table_unref);
+  g_free (look);
+}
+
 static void
 look_work (gpointer data)
 {
@@ -205,15 +210,15 @@ look_work (gpointer data)
 
 /* Without a table only the group can be asked. */
 static gboolean
-is_empty (ParallelProcessStop *self,
-          Look                *look)
+is_empty (ParallelProcessStop  *self,
+          ParallelProcessTable *table)
 {
   g_autoptr (GPtrArray) processes = NULL;
 
-  if (look == NULL)
+  if (table == NULL)
     return kill (-self->tree.pid, 0) < 0 && errno == ESRCH;
 
-  processes = parallel_process_table_find (look->table, &self->tree, self->known);
+  processes = parallel_process_table_find (table, &self->tree, self->known);
   describe_left (self, processes);
   if (self->begun)
     signal_strays (self, processes);
@@ -221,18 +226,14 @@ is_empty (ParallelProcessStop *self,
   return processes->len == 0;
 }
 
+/* @table: NULL if there was none in time. May free the stop. */
 static void
-looked (gpointer data,
-        gboolean in_time)
+looked (ParallelProcessStop  *self,
+        ParallelProcessTable *table)
 {
-  Look *this_look = data;
-  ParallelProcessStop *self = this_look->stop;
+  gboolean again = g_hash_table_contains (looks.next, self);
 
-  if (self == NULL)
-    return;
-
-  self->look = NULL;
-  if (is_empty (self, in_time ? this_look : NULL) && self->exited && !self->look_again)
+  if (is_empty (self, table) && self->exited && !again)
     {
       finish (self, TRUE);
       return;
@@ -243,9 +244,7 @@ looked (gpointer data,
       self->begun = TRUE;
       send_signal (self);
     }
-  else if (self->look_again)
-    request_look (self);
-  else if (self->exited || get_signal (self) == SIGKILL)
+  else if (!again && (self->exited || get_signal (self) == SIGKILL))
     {
       self->next_look = g_get_monotonic_time () + self->interval;
       self->interval = MIN (self->interval * 2, POLL_MAX);
@@ -253,19 +252,70 @@ looked (gpointer data,
   arm (self);
 }
 
-/* One at a time; what is asked for meanwhile follows. */
+static void begin_look (void);
+
+static void
+look_done (gpointer data,
+           gboolean in_time)
+{
+  Look *look = data;
+  GHashTableIter iter;
+  gpointer stop;
+
+  for (;;)
+    {
+      g_hash_table_iter_init (&iter, looks.served);
+      if (!g_hash_table_iter_next (&iter, &stop, NULL))
+        break;
+      g_hash_table_iter_remove (&iter);
+      looked (stop, in_time ? look->table : NULL);
+    }
+
+  looks.under_way = FALSE;
+  if (g_hash_table_size (looks.next) > 0)
+    begin_look ();
+}
+
+static void
+begin_look (void)
+{
+  GHashTable *empty = looks.served;
+  Look *look = g_new0 (Look, 1);
+
+  looks.served = looks.next;
+  looks.next = empty;
+  looks.under_way = TRUE;
+  look->requested = g_get_monotonic_time ();
+  parallel_aside (look_work, look_done, look, look_free, TABLE_LIMIT);
+}
+
 static void
 request_look (ParallelProcessStop *self)
 {
   self->next_look = G_MAXINT64;
-  self->look_again = self->look != NULL;
-  if (self->look_again)
+  g_hash_table_add (looks.next, self);
+
+  if (!looks.under_way)
+    begin_look ();
+}
+
+static void
+forked (void)
+{
+  looks.under_way = FALSE;
+  looks.served = NULL;
+  looks.next = NULL;
+}
+
+static void
+prepare_looks (void)
+{
+  parallel_fork_add_once (forked);
+  if (looks.next != NULL)
     return;
 
-  self->look = g_new0 (Look, 1);
-  self->look->stop = self;
-  self->look->requested = g_get_monotonic_time ();
-  parallel_aside (look_work, looked, self->look, look_free, TABLE_LIMIT);
+  looks.served = g_hash_table_new (NULL, NULL);
+  looks.next = g_hash_table_new (NULL, NULL);
 }
 
 ParallelProcessStop *
@@ -277,6 +327,7 @@ parallel_process_stop_new (const ParallelTree         *tree,
 {
   ParallelProcessStop *self = g_new0 (ParallelProcessStop, 1);
 
+  prepare_looks ();
   self->mark = g_strdup (tree->mark);
   self->tree = (ParallelTree) { tree->pid, self->mark };
   self->supervised = supervised;
@@ -305,8 +356,8 @@ parallel_process_stop_exited (ParallelProcessStop *self)
 void
 parallel_process_stop_free (ParallelProcessStop *self)
 {
-  if (self->look != NULL)
-    self->look->stop = NULL;
+  g_hash_table_remove (looks.served, self);
+  g_hash_table_remove (looks.next, self);
   g_source_destroy (self->timer);
   g_source_unref (self->timer);
   g_hash_table_unref (self->known);

@@ -117,14 +117,18 @@ post_started (ParallelRun  *run,
   parallel_run_post (run, PARALLEL_EVENT_STEP_STARTED, NULL, step, FALSE);
 }
 
-/* What is posted must be posted before the run is over, so the last of those that end at the
- * same time looks. */
-static void
-end_finished (ParallelRun *run)
+void
+parallel_run_hold (ParallelRun *run)
+{
+  g_atomic_int_inc (&run->n_holds);
+}
+
+void
+parallel_run_release (ParallelRun *run)
 {
   ParallelActions actions = { NULL };
 
-  if (!g_atomic_int_dec_and_test (&run->n_ending))
+  if (!g_atomic_int_dec_and_test (&run->n_holds))
     return;
 
   parallel_run_lock (run);
@@ -146,7 +150,7 @@ skip_if_halted (ParallelRun  *run,
            (item->step == NULL || parallel_step_get_attempt (item->step) == 0);
   if (halted)
     {
-      g_atomic_int_inc (&run->n_ending);
+      parallel_run_hold (run);
       parallel_item_list_remove (&run->running, item);
       item->running = FALSE;
       item->worker = NULL;
@@ -161,7 +165,7 @@ skip_if_halted (ParallelRun  *run,
     return FALSE;
   parallel_sequencer_done (run->sequencer, item->index);
   parallel_run_act (run, &actions);
-  end_finished (run);
+  parallel_run_release (run);
   return TRUE;
 }
 
@@ -471,7 +475,7 @@ settle_locked (ParallelRun       *run,
   item->running = FALSE;
   item->worker = NULL;
   count_locked (run, item, state, failure);
-  g_atomic_int_inc (&run->n_ending);
+  parallel_run_hold (run);
 
   settled.kept = is_kept_locked (run, state);
   if (settled.kept)
@@ -565,7 +569,7 @@ settle (ParallelRun  *run,
     parallel_run_drop_item (run, item);
   if (settled.halts)
     parallel_run_halt (run, PARALLEL_HALT_NOW);
-  end_finished (run);
+  parallel_run_release (run);
 }
 
 static void

@@ -63,16 +63,28 @@ watch_unref (Watch *watch)
   g_free (watch);
 }
 
+/* A reference, with which the run is held; NULL once the attempt has ended. */
 static ParallelStep *
 watch_dup_step (Watch *watch)
 {
   ParallelStep *step;
 
+  /* As long as the pointer is there the step is not settled, nor the run over. */
   g_mutex_lock (&watch_mutex);
   step = watch->step != NULL ? g_object_ref (watch->step) : NULL;
+  if (step != NULL)
+    parallel_run_hold (watch->run);
   g_mutex_unlock (&watch_mutex);
 
   return step;
+}
+
+static void
+watch_drop_step (Watch        *watch,
+                 ParallelStep *step)
+{
+  parallel_run_drop_step (watch->run, step);
+  parallel_run_release (watch->run);
 }
 
 gint64
@@ -163,7 +175,8 @@ diagnosed (gpointer  user_data,
     }
 
   g_free (text);
-  parallel_run_drop_step (watch->run, step);
+  if (step != NULL)
+    watch_drop_step (watch, step);
   watch_unref (watch);
 }
 
@@ -207,11 +220,11 @@ clock_cb (gpointer user_data)
           set_deadline (watch, get_deadline (watch, step));
         }
       g_clear_error (&error);
-      parallel_run_drop_step (watch->run, step);
+      watch_drop_step (watch, step);
       return G_SOURCE_CONTINUE;
     }
 
-  parallel_run_drop_step (watch->run, step);
+  watch_drop_step (watch, step);
   return G_SOURCE_REMOVE;
 }
 
@@ -229,7 +242,7 @@ arm (ParallelMail *mail,
 
       watch->timer = parallel_engine_add_timer (deadline, clock_cb, watch);
       watch->deadline = deadline;
-      parallel_run_drop_step (watch->run, step);
+      watch_drop_step (watch, step);
     }
   watch_unref (watch);
 }
@@ -352,6 +365,7 @@ stop_in_engine (ParallelMail *mail,
   if (parallel_step_is_being_stopped (stop->step))
     parallel_task_stop (parallel_step_get_task (stop->step), stop->step);
   parallel_run_drop_step (stop->run, stop->step);
+  parallel_run_release (stop->run);
   parallel_run_unref (stop->run);
   g_free (stop);
 }
@@ -440,6 +454,7 @@ parallel_run_stop_marked (ParallelRun  *run,
       mail = g_new0 (StopMail, 1);
       mail->run = parallel_run_ref (run);
       mail->step = g_object_ref (step);
+      parallel_run_hold (run);
       parallel_engine_post (&mail->mail, stop_in_engine);
       return;
 
@@ -471,8 +486,10 @@ parallel_run_stop_step (ParallelRun  *run,
                         ParallelStep *step,
                         GError       *reason)
 {
+  parallel_run_hold (run);
   if (parallel_run_mark_stopped (run, step, reason))
     parallel_run_stop_marked (run, step);
   else
     parallel_run_hurry (run, step);
+  parallel_run_release (run);
 }

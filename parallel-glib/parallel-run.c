@@ -130,7 +130,7 @@ parallel_run_check_over_locked (ParallelRun     *run,
     return;
 
   g_atomic_int_set (&run->draining, TRUE);
-  if (g_atomic_int_get (&run->n_ending) > 0)
+  if (g_atomic_int_get (&run->n_holds) > 0)
     return;
 
   run->sequencer_closed = TRUE;
@@ -595,6 +595,7 @@ halt (ParallelRun     *run,
   skipped = skip_pending_locked (run, dropped);
   if (mode == PARALLEL_RUN_HALTED_NOW)
     running = dup_running_locked (run);
+  parallel_run_hold (run);
   has_printed = run->begun;
   parallel_run_unlock (run);
 
@@ -612,10 +613,10 @@ halt (ParallelRun     *run,
     parallel_run_watch_sinks (run);
 
   parallel_run_lock (run);
-  parallel_run_check_over_locked (run, &actions);
   parallel_run_poke_locked (run, &actions);
   parallel_run_unlock (run);
   parallel_run_act (run, &actions);
+  parallel_run_release (run);
 }
 
 void

@@ -113,7 +113,7 @@ struct _ParallelRun
   guint                   n_waits;          /* synchronous waits, one inside of the other */
 
   /* Accessed atomically. */
-  gint                    n_ending;         /* ends that are counted but not yet posted */
+  gint                    n_holds;          /* see parallel_run_hold() */
   gint                    draining;         /* the last end was seen: look whether the run is over */
 
   /* Guarded by mutex. */
@@ -254,6 +254,13 @@ void          parallel_run_mark_running_locked (ParallelRun    *run,
 
 /* parallel-run-step.c: attempts, their begin and their end. */
 extern const ParallelStepHost parallel_run_step_host;
+
+/* Keeps the run from being over until it is released: for what has still to be posted, the ends of
+ * steps and references to them that other threads give up. So whoever has waited for the run finds
+ * all of it delivered. To be held while something else keeps the run from being over, a step that
+ * has not ended for example; not with the lock, on release. */
+void          parallel_run_hold           (ParallelRun      *run);
+void          parallel_run_release        (ParallelRun      *run);
 
 /* The step of @item, made if there is none. Returns a reference. */
 ParallelStep *parallel_run_dup_step       (ParallelRun      *run,

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "parallel-fork.h"
+
 /* The printer: the one thread that touches the sinks and may block in them.
  *
  * A step is printed in passes. A pass takes what the outputs hold when it begins, stdout first, in
@@ -89,6 +91,35 @@ fail_sink (ParallelSequencer *self,
     }
 
   g_clear_error (&error);
+}
+
+/* A sink may take its time, and run code of the user's. */
+static gboolean
+write_sink (ParallelSink  *sink,
+            const char    *text,
+            gsize          length,
+            GError       **error)
+{
+  gboolean written;
+
+  parallel_fork_end_work ();
+  written = parallel_sink_write (sink, text, length, error);
+  parallel_fork_begin_work ();
+
+  return written;
+}
+
+static gboolean
+flush_sink (ParallelSink  *sink,
+            GError       **error)
+{
+  gboolean flushed;
+
+  parallel_fork_end_work ();
+  flushed = parallel_sink_flush (sink, error);
+  parallel_fork_begin_work ();
+
+  return flushed;
 }
 
 static guint
@@ -229,7 +260,7 @@ print_piece (Printer        *self,
     return 0;
 
   if (announce (sequencer, turn, output, stream, offset, used) &&
-      !parallel_sink_write (sink, text, text_length, &error))
+      !write_sink (sink, text, text_length, &error))
     fail_sink (sequencer, stream, g_steal_pointer (&error));
 
   return used;
@@ -383,7 +414,7 @@ flush_sinks_locked (ParallelSequencer *self)
       ParallelSink *sink = unflushed[i] ? get_sink (self, i) : NULL;
       GError *error = NULL;
 
-      if (sink != NULL && !parallel_sink_flush (sink, &error))
+      if (sink != NULL && !flush_sink (sink, &error))
         fail_sink (self, i, g_steal_pointer (&error));
     }
 
@@ -438,7 +469,7 @@ print_keep_alive_locked (ParallelSequencer *self)
       g_autofree char *line = g_strconcat (at_start ? "" : "\n", text, "\n", NULL);
       GError *error = NULL;
 
-      if (!parallel_sink_write (sink, line, strlen (line), &error))
+      if (!write_sink (sink, line, strlen (line), &error))
         fail_sink (self, stream, g_steal_pointer (&error));
     }
 
@@ -461,6 +492,7 @@ wait_locked (Printer *self)
   if (!parallel_sequencer_keeps_alive_locked (sequencer))
     {
       sequencer->waiting = TRUE;
+      parallel_fork_end_work ();
       g_cond_wait (&sequencer->cond, &sequencer->mutex);
     }
   else
@@ -474,10 +506,14 @@ wait_locked (Printer *self)
         }
 
       sequencer->waiting = TRUE;
+      parallel_fork_end_work ();
       g_cond_wait_until (&sequencer->cond, &sequencer->mutex, deadline);
     }
 
   sequencer->waiting = FALSE;
+  g_mutex_unlock (&sequencer->mutex);
+  parallel_fork_begin_work ();
+  g_mutex_lock (&sequencer->mutex);
 }
 
 static gpointer
@@ -487,6 +523,7 @@ printer_thread (gpointer data)
   Printer printer = { .sequencer = self };
   ParallelAfterwards after = { 0 };
 
+  parallel_fork_begin_work ();
   g_mutex_lock (&self->mutex);
 
   while (self->state != PARALLEL_SEQUENCER_DRAINED && self->state != PARALLEL_SEQUENCER_ABANDONED)
@@ -515,6 +552,7 @@ printer_thread (gpointer data)
 
   printer_clear (&printer);
   parallel_sequencer_unref (self);
+  parallel_fork_end_work ();
 
   return NULL;
 }

@@ -20,11 +20,14 @@ write_bytes (ParallelStep          *self,
              gsize                  length,
              GError               **error)
 {
-  g_autoptr (ParallelOutput) output = parallel_step_dup_stream (self, stream);
+  g_autoptr (ParallelOutput) output = NULL;
   gboolean written;
 
+  parallel_fork_begin_work ();
+  output = parallel_step_dup_stream (self, stream);
   if (output == NULL)
     {
+      parallel_fork_end_work ();
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
                            "Only a step that is running can write output");
       return FALSE;
@@ -35,6 +38,7 @@ write_bytes (ParallelStep          *self,
   g_mutex_unlock (&self->write_mutex);
 
   parallel_step_wrote (self, stream);
+  parallel_fork_end_work ();
   return written;
 }
 

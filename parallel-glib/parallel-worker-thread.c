@@ -73,8 +73,13 @@ claim (ParallelWorkerThread *self)
   while (!self->abandoned && !head_is_mine_locked (run) && !is_done_locked (run))
     {
       run->n_idle_workers++;
+      parallel_fork_end_work ();
       g_cond_wait (&run->work_cond, &run->mutex);
       run->n_idle_workers--;
+      parallel_run_unlock (run);
+
+      parallel_fork_begin_work ();
+      parallel_run_lock (run);
     }
   if (!self->abandoned && head_is_mine_locked (run))
     {
@@ -156,6 +161,7 @@ worker_thread (gpointer data)
   ParallelWorkerThread *self = data;
   ParallelItem *item;
 
+  parallel_fork_begin_work ();
   self->tid = gettid ();
   pthread_sigmask (SIG_SETMASK, &self->run->signal_mask, NULL);
 
@@ -169,6 +175,7 @@ worker_thread (gpointer data)
     run_item (self, item);
 
   leave (self);
+  parallel_fork_end_work ();
   return NULL;
 }
 

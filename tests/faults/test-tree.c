@@ -152,7 +152,7 @@ test_stubborn_stray (void)
   step = make_step (PARALLEL_CONTAINMENT_GROUP,
                     "(setsid sh -c 'trap \"echo HUP >> $PIDS.log\" HUP; trap \"echo TERM >> $PIDS.log\" TERM;"
                     "echo $$ >> $PIDS; while :; do sleep 0.02; done' &) ; sleep 1000", path);
-  g_assert_true (parallel_step_set_stop_sequence (step, "HUP,300,SIGTERM,300", &error));
+  g_assert_true (parallel_step_set_stop_sequence (step, "HUP,1000,SIGTERM,1000", &error));
   g_assert_no_error (error);
   parallel_background_task_runner_set_kill_grace (runner, 30);
   test_put_step (runner, step);
@@ -163,7 +163,7 @@ test_stubborn_stray (void)
   g_assert_cmpuint (count_running (pids), ==, 0);
   signals = test_read_file (log);
   g_assert_cmpstr (signals, ==, "HUP\nTERM\n");
-  g_assert_cmpfloat (parallel_step_get_elapsed (step), >=, 0.6);
+  g_assert_cmpfloat (parallel_step_get_elapsed (step), >=, 2);
 }
 
 /* The end of a program */
@@ -251,6 +251,26 @@ test_supervisor_killed (void)
   g_assert_cmpint (parallel_step_get_term_signal (step), ==, SIGKILL);
 }
 
+static void
+test_own_group_killed (void)
+{
+  g_autofree char *path = test_path ("pids");
+  g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
+  g_autoptr (ParallelStep) step = NULL;
+  g_autoptr (GArray) pids = NULL;
+
+  g_test_summary ("A program that kills its whole group does not take the keeper of its tree with it");
+  step = make_step (PARALLEL_CONTAINMENT_TREE,
+                    "(env -i PIDS=$PIDS setsid sh -c 'echo $$ >> $PIDS; exec sleep 1000' &) ; "
+                    "while ! [ -s $PIDS ]; do sleep 0.01; done; kill -KILL 0", path);
+  test_put_step (runner, step);
+  parallel_background_task_runner_close (runner);
+  g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
+  pids = await_pids (path, 1);
+  g_assert_cmpuint (count_running (pids), ==, 0);
+  g_assert_cmpint (parallel_step_get_term_signal (step), ==, SIGKILL);
+}
+
 /* The mark */
 
 static void
@@ -285,6 +305,7 @@ main (int    argc,
   test_add ("/faults/tree/outlived", test_outlived);
   test_add ("/faults/tree/same-status", test_same_status);
   test_add ("/faults/tree/supervisor-killed", test_supervisor_killed);
+  test_add ("/faults/tree/own-group-killed", test_own_group_killed);
   test_add ("/faults/tree/mark", test_mark);
   return test_run ();
 }
