@@ -12,7 +12,7 @@
 #define MIN_PENDING      64
 
 /* Descriptors: what a running step takes at most, and what the program has besides. */
-#define FDS_PER_STEP     4
+#define FDS_PER_STEP     5
 #define FDS_BESIDES      64
 
 /* The soft limit of open files may be too low for many steps, and can be raised. */

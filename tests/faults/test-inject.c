@@ -28,10 +28,10 @@ static const Injection injections[] = {
   { "pidfd_open", { EMFILE, ENOSYS } },
   { "posix_spawn", { EAGAIN, ENOMEM, EMFILE } },
   { "pthread_create", { EAGAIN } },
-  { "splice", { ENOSPC, EIO, EINVAL } },
-  { "write", { ENOSPC, EIO } },
+  { "splice", { ENOSPC, EDQUOT, EINVAL } },
+  { "write", { ENOSPC, EIO, EDQUOT } },
   { "pread", { EIO } },
-  { "pwrite", { ENOSPC, EIO } },
+  { "pwrite", { ENOSPC, EIO, EDQUOT } },
 };
 
 static char **
