@@ -223,7 +223,7 @@ look_at_processes (Diagnosis *self)
     }
   if (sorted->len == 0)
     add (self, "  none of its processes is left");
-  if (self->backtraces && parallel_fork_get_generation () == 0)
+  if (self->backtraces && parallel_fork_generation == 0)
     add_backtraces (self, sorted);
 }
 

@@ -6,9 +6,11 @@
 #include "parallel-exit-watch.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "parallel-engine.h"
@@ -32,6 +34,9 @@ G_STATIC_ASSERT (sizeof (Info) == 64);
  * have been gone until GLib is not waited for any more. */
 #define LOOK_INTERVAL G_USEC_PER_SEC
 #define N_LOOKS       2
+
+/* How often it is looked for a child without GLib, where the kernel cannot tell. */
+#define REAP_INTERVAL (20 * 1000)
 
 /* Engine thread only, all of it. */
 typedef struct
@@ -167,14 +172,62 @@ subprocess_exited_cb (GObject      *source,
   exit_watch_free (watch);
 }
 
-static void
-child_exited_cb (GPid     pid,
-                 int      wait_status,
-                 gpointer user_data)
+/* ---- without GLib ---- */
+
+/* Returns whether that was the end. */
+static gboolean
+reap (ExitWatch *watch)
+{
+  int wait_status = PARALLEL_EXIT_LOST;
+  int pid = waitpid (watch->pid, &wait_status, WNOHANG);
+
+  if (pid == 0 || (pid < 0 && errno == EINTR))
+    return FALSE;
+
+  if (pid < 0)
+    query (watch->fd, &wait_status);
+  tell (watch, wait_status);
+  exit_watch_free (watch);
+  return TRUE;
+}
+
+static gboolean
+reap_cb (gpointer user_data)
 {
   ExitWatch *watch = user_data;
 
-  tell (watch, verify (watch, wait_status));
+  if (reap (watch))
+    return G_SOURCE_REMOVE;
+
+  g_source_set_ready_time (watch->timer, g_get_monotonic_time () + REAP_INTERVAL);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+readable_cb (int          fd,
+             GIOCondition condition,
+             gpointer     user_data)
+{
+  return reap (user_data) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+/* A child watch of GLib would do, but for old kernels, where it needs the missing thread too. */
+static void
+watch_child (ExitWatch *watch)
+{
+  g_autoptr (GSource) source = NULL;
+
+  watch->fd = (int) syscall (SYS_pidfd_open, watch->pid, 0);
+  if (watch->fd < 0)
+    {
+      watch->timer = parallel_engine_add_timer (g_get_monotonic_time () + REAP_INTERVAL, reap_cb, watch);
+      return;
+    }
+
+  source = g_unix_fd_source_new (watch->fd, G_IO_IN);
+  g_source_set_static_name (source, "[parallel] end of a program");
+  g_source_set_callback (source, G_SOURCE_FUNC (readable_cb), watch, NULL);
+  g_source_attach (source, g_main_context_get_thread_default ());
 }
 
 void
@@ -184,24 +237,20 @@ parallel_exit_watch (GSubprocess      *subprocess,
                      gpointer          user_data)
 {
   ExitWatch *watch = g_new0 (ExitWatch, 1);
-  g_autoptr (GSource) source = NULL;
 
   watch->pid = pid;
   watch->fd = -1;
   watch->callback = callback;
   watch->user_data = user_data;
-  if (pid != 0)
-    open_process (watch);
 
-  if (subprocess != NULL)
+  if (subprocess == NULL)
     {
-      g_subprocess_wait_async (subprocess, watch->cancellable, subprocess_exited_cb, watch);
+      watch_child (watch);
       return;
     }
-
-  source = g_child_watch_source_new (pid);
-  g_source_set_callback (source, G_SOURCE_FUNC (child_exited_cb), watch, (GDestroyNotify) exit_watch_free);
-  g_source_attach (source, g_main_context_get_thread_default ());
+  if (pid != 0)
+    open_process (watch);
+  g_subprocess_wait_async (subprocess, watch->cancellable, subprocess_exited_cb, watch);
 }
 
 gboolean

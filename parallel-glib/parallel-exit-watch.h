@@ -18,8 +18,8 @@ typedef void (*ParallelExitFunc) (int      pid,
                                   int      wait_status,
                                   gpointer user_data);
 
-/* Calls @callback once, when the child has ended. GLib waits for it: for @subprocess, or, where that
- * is NULL, by a child watch of the engine. GLib 2.74 takes a child that somebody else has waited for
+/* Calls @callback once, when the child has ended. GLib waits for @subprocess; where that is NULL, in a
+ * forked child, the engine itself waits for @pid. GLib 2.74 takes a child that somebody else has waited for
  * for a success, or never tells at all; so the kernel is asked too, which from Linux 6.15 on
  * remembers the status, and who is told nothing learns that it is lost. @pid: 0 if it is not known
  * and the status is no matter. Engine thread only. */

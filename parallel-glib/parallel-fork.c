@@ -9,8 +9,7 @@
 
 #define MAX_FUNCS 8
 
-/* Changed only by fork(), in a process that has one thread then. */
-static int generation;
+int parallel_fork_generation;
 
 /* Guarded by mutex, but for the child, in which nobody else is. */
 static GMutex mutex;
@@ -97,7 +96,7 @@ go_on (void)
 static void
 forked (void)
 {
-  generation++;
+  parallel_fork_generation++;
 
   g_mutex_init (&work_mutex);
   g_cond_init (&work_cond);
@@ -111,9 +110,8 @@ forked (void)
     funcs[i] ();
 }
 
-/* Any thread. */
-static void
-install (void)
+void
+parallel_fork_install (void)
 {
   static gsize installed;
 
@@ -124,18 +122,10 @@ install (void)
     }
 }
 
-int
-parallel_fork_get_generation (void)
-{
-  install ();
-
-  return generation;
-}
-
 void
 parallel_fork_add (void (*func) (void))
 {
-  install ();
+  parallel_fork_install ();
 
   g_mutex_lock (&mutex);
   g_assert (n_funcs < MAX_FUNCS);

@@ -22,8 +22,12 @@ G_BEGIN_DECLS
 void     parallel_fork_begin_work     (void);
 void     parallel_fork_end_work       (void);
 
-/* How many forks this process is away from the first one. Any thread. */
-int      parallel_fork_get_generation (void);
+/* How many forks this process is away from the first one. Changed only by fork(), in a process that
+ * has one thread then. Read directly, because every lock of a step does it. */
+extern int parallel_fork_generation;
+
+/* To be called before something takes the generation of the process. Any thread. */
+void     parallel_fork_install        (void);
 
 /* Any thread: has @func called in every child, in the order of the calls. It may only reset
  * variables and close descriptors: another thread may have been in the middle of anything. */

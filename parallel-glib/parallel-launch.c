@@ -25,7 +25,7 @@ parallel_launch_init (ParallelLaunch     *launch,
 {
   *launch = (ParallelLaunch) { .fds = { -1, -1, -1 }, .env = (char **) env };
 
-  if (parallel_fork_get_generation () > 0)
+  if (parallel_fork_generation > 0)
     return;
 
   launch->launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_INHERIT_FDS);

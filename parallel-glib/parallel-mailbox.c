@@ -50,7 +50,7 @@ dispatch_cb (GSource     *source,
   g_autoptr (ParallelMailbox) box = parallel_mailbox_ref (((MailSource *) source)->box);
 
   /* In a forked child: what is in it was meant for the parent. */
-  if (box->generation != parallel_fork_get_generation ())
+  if (box->generation != parallel_fork_generation)
     return G_SOURCE_REMOVE;
 
   g_source_set_ready_time (source, -1);
@@ -73,7 +73,8 @@ parallel_mailbox_new (GMainContext *context,
 
   g_atomic_ref_count_init (&self->ref_count);
   g_mutex_init (&self->mutex);
-  self->generation = parallel_fork_get_generation ();
+  parallel_fork_install ();
+  self->generation = parallel_fork_generation;
   self->last = &self->first;
   self->source = g_source_new (&mail_source_funcs, sizeof (MailSource));
   ((MailSource *) self->source)->box = self;

@@ -19,7 +19,8 @@ parallel_run_new (const ParallelRunOwner *owner_class,
   ParallelRun *run = g_new0 (ParallelRun, 1);
 
   g_atomic_ref_count_init (&run->ref_count);
-  run->generation = parallel_fork_get_generation ();
+  parallel_fork_install ();
+  run->generation = parallel_fork_generation;
   g_mutex_init (&run->mutex);
   g_cond_init (&run->work_cond);
   g_cond_init (&run->over_cond);

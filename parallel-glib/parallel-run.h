@@ -163,7 +163,7 @@ struct _ParallelRun
 static inline gboolean
 parallel_run_is_foreign (ParallelRun *run)
 {
-  return run->generation != parallel_fork_get_generation ();
+  return run->generation != parallel_fork_generation;
 }
 
 static inline void

@@ -142,7 +142,7 @@ struct _ParallelStep
 static inline gboolean
 parallel_step_is_foreign (ParallelStep *self)
 {
-  return self->generation != parallel_fork_get_generation ();
+  return self->generation != parallel_fork_generation;
 }
 
 static inline void

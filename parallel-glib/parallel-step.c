@@ -610,7 +610,7 @@ parallel_step_init (ParallelStep *self)
 {
   g_mutex_init (&self->mutex);
   g_mutex_init (&self->write_mutex);
-  self->generation = parallel_fork_get_generation ();
+  self->generation = parallel_fork_generation;
   self->index = -1;
   self->exit_status = -1;
   self->user_time = -1;
