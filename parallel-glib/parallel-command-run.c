@@ -245,7 +245,10 @@ stopped_cb (gpointer    user_data,
             const char *left)
 {
   CommandRun *run = user_data;
+  g_autofree char *signals = parallel_process_stop_dup_signals (run->stop);
 
+  if (signals != NULL)
+    parallel_step_add_to_stop_reason (run->step, "it was sent ", signals);
   if (run->exited)
     {
       end_exited (run, left);

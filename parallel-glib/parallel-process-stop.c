@@ -353,6 +353,23 @@ parallel_process_stop_exited (ParallelProcessStop *self)
   arm (self);
 }
 
+char *
+parallel_process_stop_dup_signals (ParallelProcessStop *self)
+{
+  g_autoptr (GString) signals = g_string_new (NULL);
+
+  if (self->at == 0)
+    return NULL;
+
+  for (guint i = 0; i <= self->at; i++)
+    {
+      g_autofree char *name = parallel_stop_signal_name (self->sequence.signals[i].signum);
+
+      g_string_append_printf (signals, "%s%s", i > 0 ? ", " : "", name);
+    }
+  return g_string_free (g_steal_pointer (&signals), FALSE);
+}
+
 void
 parallel_process_stop_free (ParallelProcessStop *self)
 {

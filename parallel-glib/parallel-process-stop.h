@@ -30,6 +30,9 @@ ParallelProcessStop *parallel_process_stop_new    (const ParallelTree         *t
 /* The first process has ended, and was waited for. */
 void                 parallel_process_stop_exited (ParallelProcessStop        *self);
 
+/* "SIGTERM, SIGKILL": the signals that were sent, if the first one was not enough, or else NULL. */
+char                *parallel_process_stop_dup_signals (ParallelProcessStop   *self);
+
 /* @done is not called any more. */
 void                 parallel_process_stop_free   (ParallelProcessStop        *self);
 

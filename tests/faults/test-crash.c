@@ -104,6 +104,7 @@ test_ignores_term (void)
   g_autoptr (ParallelStep) step = NULL;
   g_autoptr (ParallelStep) other = NULL;
   g_autoptr (GError) error = NULL;
+  g_autoptr (GError) step_error = NULL;
   int pid;
 
   g_test_summary ("A program that ignores SIGTERM is killed after the grace of its step");
@@ -116,7 +117,9 @@ test_ignores_term (void)
   parallel_background_task_runner_close (runner);
   g_assert_false (parallel_background_task_runner_wait (runner, NULL, &error));
   fault_assert_aggregate (error, 1, 2);
-  test_assert_step_error (step, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED);
+  step_error = parallel_step_dup_error (step);
+  g_assert_error (step_error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED);
+  g_assert_cmpstr (step_error->message, ==, "The step was cancelled; it was sent SIGTERM, SIGKILL");
   g_assert_cmpint (parallel_step_get_term_signal (step), ==, SIGKILL);
   g_assert_cmpint (parallel_step_get_state (other), ==, PARALLEL_STEP_STATE_SUCCEEDED);
   g_assert_false (test_process_runs (pid));
