@@ -272,10 +272,11 @@ test_attempts (void)
   g_auto (GStrv) errors = NULL;
   g_autofree char *diagnosis = NULL;
   g_autofree char *noted = NULL;
+  g_autofree char *path = test_path ("again");
 
   g_test_summary ("Each attempt has a diagnosis of its own, which is kept with its error");
   test_capture (runner);
-  step = test_shell_step ("[ -e '%s' ] && exit 0; : > '%s'; sleep 1000", test_path ("again"), test_path ("again"));
+  step = test_shell_step ("[ -e '%s' ] && exit 0; : > '%s'; sleep 1000", path, path);
   parallel_step_set_timeout (step, 0.5);
   parallel_step_set_max_attempts (step, 2);
   test_put_step (runner, step);
