@@ -56,6 +56,19 @@ result_clear (Result *result)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)
 
+/* Without a descriptor for a process, GLib waits for SIGCHLD, which interrupts. */
+static void
+await_input (int fd)
+{
+  struct pollfd item = { fd, POLLIN, 0 };
+  int n;
+
+  do
+    n = poll (&item, 1, 30000);
+  while (n < 0 && errno == EINTR);
+  g_assert_cmpint (n, ==, 1);
+}
+
 static char *
 read_to_end (int fd)
 {
@@ -63,11 +76,10 @@ read_to_end (int fd)
 
   for (;;)
     {
-      struct pollfd item = { fd, POLLIN, 0 };
       char buffer[4096];
       gssize length;
 
-      g_assert_cmpint (poll (&item, 1, 30000), ==, 1);
+      await_input (fd);
       length = read (fd, buffer, sizeof buffer);
       g_assert_cmpint (length, >=, 0);
       if (length == 0)
@@ -145,15 +157,13 @@ start_shell (const char           *script,
 {
   static const char *argv[] = { "/bin/sh", "-c", NULL, NULL };
   g_autoptr (GError) error = NULL;
-  struct pollfd item = { 0, POLLIN, 0 };
 
   argv[2] = script;
   *request = (ParallelSpawnRequest) { .argv = argv, .stdin_fd = -1, .supervise = measure };
   parallel_spawner_spawn (request, spawned, &error);
   g_assert_no_error (error);
 
-  item.fd = spawned->stdout_fd;
-  g_assert_cmpint (poll (&item, 1, 30000), ==, 1);
+  await_input (spawned->stdout_fd);
 }
 
 static char *
