@@ -98,8 +98,11 @@ query (int  fd,
     return FALSE;
 
   no_info = (info.mask & INFO_EXIT) == 0;
+  if (no_info)
+    return FALSE;
+
   *wait_status = info.exit_code;
-  return !no_info;
+  return TRUE;
 }
 
 static int

@@ -213,8 +213,11 @@ parallel_step_get_term_signal (ParallelStep *self)
  * parallel_step_dup_subprocess: (get-property subprocess)
  * @self: a step
  *
- * The process of a command step, from its start on. It is watched and reaped by the library; its
- * pipes are not available. May be called from any thread.
+ * The process of a command step, from its start on; %NULL in a forked child of this program. Where a
+ * small process stays beside the program, with [property@CommandTask:measure-usage] or a
+ * [property@CommandTask:containment] of tree, it is that one, to which signals mean nothing.
+ * It is watched and reaped by the library; its pipes are not available. May be called from any
+ * thread.
  *
  * Returns: (transfer full) (nullable): the process, or %NULL
  */
