@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "parallel-engine.h"
 #include "parallel-exec-reports.h"
 #include "parallel-launch.h"
 #include "parallel-spawner.h"
@@ -26,7 +27,7 @@
 
 /* For test-spawner.c alone: how its tests start programs, and the roles.
  *
- * The main thread of the test is the engine. What would spoil it for the other tests (being
+ * The spawner is called in the engine thread only, as by the library. What would spoil it for the other tests (being
  * killed, closing the standard descriptors, limits) is done by a role: this program, started
  * again with --role NAME. */
 
@@ -55,6 +56,124 @@ result_clear (Result *result)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)
+
+/* One call of the spawner in the engine thread, while this one waits for it. */
+typedef struct _Call Call;
+
+struct _Call
+{
+  ParallelMail                mail;
+  void                      (*func) (Call *call);
+  const ParallelSpawnRequest *request;
+  ParallelSpawned            *spawned;
+  int                         pid;
+  ParallelExecEnd            *usage;
+  gboolean                    done;      /* what the call returned */
+  GError                     *error;
+  GMutex                      mutex;
+  GCond                       cond;
+  gboolean                    over;
+};
+
+static void
+call_cb (ParallelMail *mail,
+         gboolean      closed)
+{
+  Call *call = (Call *) mail;
+
+  g_assert_false (closed);
+  call->func (call);
+
+  g_mutex_lock (&call->mutex);
+  call->over = TRUE;
+  g_cond_signal (&call->cond);
+  g_mutex_unlock (&call->mutex);
+}
+
+static gboolean
+run_call (Call *call)
+{
+  g_autoptr (GError) error = NULL;
+
+  parallel_engine_start (&error);
+  g_assert_no_error (error);
+
+  g_mutex_init (&call->mutex);
+  g_cond_init (&call->cond);
+  parallel_engine_post (&call->mail, call_cb);
+  g_mutex_lock (&call->mutex);
+  while (!call->over)
+    g_cond_wait (&call->cond, &call->mutex);
+  g_mutex_unlock (&call->mutex);
+  g_mutex_clear (&call->mutex);
+  g_cond_clear (&call->cond);
+
+  return call->done;
+}
+
+static void
+spawn_func (Call *call)
+{
+  call->done = parallel_spawner_spawn (call->request, call->spawned, &call->error);
+}
+
+static gboolean
+spawn (const ParallelSpawnRequest  *request,
+       ParallelSpawned             *spawned,
+       GError                     **error)
+{
+  Call call = { .func = spawn_func, .request = request, .spawned = spawned };
+
+  run_call (&call);
+  if (call.error != NULL)
+    g_propagate_error (error, call.error);
+  return call.done;
+}
+
+static void
+take_failure_func (Call *call)
+{
+  call->error = parallel_spawner_take_failure (call->pid, call->request);
+}
+
+static GError *
+take_failure (int                         pid,
+              const ParallelSpawnRequest *request)
+{
+  Call call = { .func = take_failure_func, .request = request, .pid = pid };
+
+  run_call (&call);
+  return call.error;
+}
+
+static void
+take_end_func (Call *call)
+{
+  call->done = parallel_exec_reports_take_end (call->pid, call->usage);
+}
+
+static gboolean
+take_end (int              pid,
+          ParallelExecEnd *usage)
+{
+  Call call = { .func = take_end_func, .pid = pid, .usage = usage };
+
+  return run_call (&call);
+}
+
+static void
+forget_func (Call *call)
+{
+  parallel_exec_reports_forget (call->pid);
+}
+
+static void
+forget (int pid)
+{
+  Call call = { .func = forget_func, .pid = pid };
+
+  run_call (&call);
+}
 
 /* Without a descriptor for a process, GLib waits for SIGCHLD, which interrupts. */
 static void
@@ -105,13 +224,13 @@ finish (const ParallelSpawnRequest *request,
 
   g_assert_true (g_subprocess_wait (spawned->subprocess, NULL, NULL));
   result->status = g_subprocess_get_status (spawned->subprocess);
-  result->failure = parallel_spawner_take_failure (spawned->pid, request);
-  result->has_usage = parallel_exec_reports_take_end (spawned->pid, &result->usage);
+  result->failure = take_failure (spawned->pid, request);
+  result->has_usage = take_end (spawned->pid, &result->usage);
   g_object_unref (spawned->subprocess);
   g_free (spawned->mark);
 
-  g_assert_null (parallel_spawner_take_failure (spawned->pid, request));
-  g_assert_false (parallel_exec_reports_take_end (spawned->pid, &result->usage));
+  g_assert_null (take_failure (spawned->pid, request));
+  g_assert_false (take_end (spawned->pid, &result->usage));
 }
 
 static void
@@ -122,7 +241,7 @@ run (const ParallelSpawnRequest *request,
 
   *result = (Result) { 0 };
 
-  if (parallel_spawner_spawn (request, &spawned, &result->error))
+  if (spawn (request, &spawned, &result->error))
     {
       g_assert_no_error (result->error);
       finish (request, &spawned, result);
@@ -160,7 +279,7 @@ start_shell (const char           *script,
 
   argv[2] = script;
   *request = (ParallelSpawnRequest) { .argv = argv, .stdin_fd = -1, .supervise = measure };
-  parallel_spawner_spawn (request, spawned, &error);
+  spawn (request, spawned, &error);
   g_assert_no_error (error);
 
   await_input (spawned->stdout_fd);
@@ -354,7 +473,7 @@ role_limit (void)
       request.stdin_fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
       low.rlim_cur = request.stdin_fd + 1 + free_fds;
       setrlimit (RLIMIT_NOFILE, &low);
-      started = parallel_spawner_spawn (&request, &spawned, &result.error);
+      started = spawn (&request, &spawned, &result.error);
       setrlimit (RLIMIT_NOFILE, &limit);
 
       if (started)

@@ -457,7 +457,7 @@ test_supervisor (void)
   g_subprocess_force_exit (spawned.subprocess);
   g_assert_true (g_subprocess_wait (spawned.subprocess, NULL, NULL));
   await_end (atoi (text));
-  parallel_exec_reports_forget (spawned.pid);
+  forget (spawned.pid);
   g_object_unref (spawned.subprocess);
   g_free (spawned.mark);
   result_clear (&result);
@@ -487,7 +487,7 @@ test_many (void)
           requests[j] = (ParallelSpawnRequest) {
             .argv = argv[j % 2], .stdin_fd = -1, .supervise = j % 3 == 0
           };
-          parallel_spawner_spawn (&requests[j], &spawned[j], &error);
+          spawn (&requests[j], &spawned[j], &error);
           g_assert_no_error (error);
         }
 
