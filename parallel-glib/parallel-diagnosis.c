@@ -6,8 +6,10 @@
 #include "parallel-diagnosis.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "parallel-aside.h"
+#include "parallel-fd.h"
 #include "parallel-fork.h"
 #include "parallel-process-look.h"
 
@@ -24,10 +26,16 @@
 #define DEBUG_TIME          (3 * G_USEC_PER_SEC / 2)
 #define MAX_BACKTRACE       8000        /* bytes for each process */
 
+/* A process that can show its own stacks begins to in this time, and is done when it has been silent for this one:
+ * milliseconds. */
+#define STACKS_BEGIN        500
+#define STACKS_SILENCE      50
+#define MAX_STACKS          (64 * 1024)
+
 typedef struct
 {
   /* Constant. */
-  ParallelWhereabouts  where;
+  ParallelWhereabouts  where;           /* its descriptor is a duplicate, or -1 */
   gint64               started;
   gboolean             backtraces;
   ParallelDiagnosed    done;
@@ -45,6 +53,7 @@ diagnosis_free (gpointer data)
   Diagnosis *self = data;
 
   g_free (self->where.mark);
+  parallel_fd_clear (&self->where.stack_fd);
   g_string_free (self->text, TRUE);
   g_mutex_clear (&self->mutex);
   g_free (self);
@@ -199,6 +208,44 @@ add_backtraces (Diagnosis *self,
     }
 }
 
+/* ---- what a process shows itself ---- */
+
+static void
+read_stacks (int      fd,
+             GString *text)
+{
+  GPollFD poll_fd = { .fd = fd, .events = G_IO_IN };
+  char buffer[4096];
+  gssize n = 1;
+
+  while (n > 0 && text->len < MAX_STACKS && g_poll (&poll_fd, 1, text->len == 0 ? STACKS_BEGIN : STACKS_SILENCE) > 0)
+    {
+      n = read (fd, buffer, sizeof buffer);
+      if (n > 0)
+        g_string_append_len (text, buffer, n);
+    }
+}
+
+static void
+add_stacks (Diagnosis             *self,
+            const ParallelProcess *process)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autofree char *valid = NULL;
+  g_autoptr (GString) indented = g_string_new (NULL);
+
+  parallel_process_kill (process, self->where.stack_signal);
+  read_stacks (self->where.stack_fd, text);
+  if (text->len == 0)
+    return;
+
+  valid = g_utf8_make_valid (text->str, text->len);
+  g_string_assign (indented, g_strchomp (valid));
+  g_string_replace (indented, "\n", "\n    ", 0);
+  g_string_prepend (indented, "    ");
+  add (self, indented->str);
+}
+
 /* ---- the whole ---- */
 
 static void
@@ -223,6 +270,13 @@ look_at_processes (Diagnosis *self)
     }
   if (sorted->len == 0)
     add (self, "  none of its processes is left");
+  for (guint i = 0; i < sorted->len && self->where.stack_fd >= 0; i++)
+    {
+      const ParallelProcess *process = g_ptr_array_index (sorted, i);
+
+      if (process->pid == self->where.pid)
+        add_stacks (self, process);
+    }
   if (self->backtraces && parallel_fork_generation == 0)
     add_backtraces (self, sorted);
 }
@@ -279,6 +333,7 @@ parallel_diagnose (const ParallelWhereabouts *where,
 
   self->where = *where;
   self->where.mark = g_strdup (where->mark);
+  self->where.stack_fd = where->stack_signal != 0 ? parallel_fd_duplicate (where->stack_fd) : -1;
   self->started = started;
   self->backtraces = backtraces;
   self->done = done;

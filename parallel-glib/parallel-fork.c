@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#define MAX_FUNCS 8
+#define MAX_FUNCS 12
 
 int parallel_fork_generation;
 

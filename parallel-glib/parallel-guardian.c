@@ -18,6 +18,8 @@
 #include "parallel-fork.h"
 #include "parallel-launch.h"
 
+#define MAX_READY 2
+
 /* What somebody who kills the guardian again and again is worth. */
 #define MIN_INTERVAL (G_USEC_PER_SEC / 10)
 
@@ -32,7 +34,7 @@ static struct
   GIOCondition watched;       /* by watch */
   GSource    *later;          /* starts another one, when MIN_INTERVAL is over, or NULL */
   gboolean    tried;          /* whether exit statuses arrive here is known */
-  void      (*ready) (void);  /* to be called once it was tried, or NULL */
+  void      (*ready[MAX_READY]) (void);  /* to be called once it was tried */
 } guardian = { .fd = -1 };
 
 static void
@@ -140,8 +142,8 @@ started_cb (int      pid,
     parallel_exit_report_thief ();
   guardian.tried = TRUE;
 
-  if (guardian.ready != NULL)
-    guardian.ready ();
+  for (guint i = 0; i < MAX_READY && guardian.ready[i] != NULL; i++)
+    guardian.ready[i] ();
 }
 
 static void
@@ -233,9 +235,13 @@ ensure (void)
 gboolean
 parallel_guardian_prepare (void (*ready) (void))
 {
+  guint i = 0;
+
   prepare ();
   ensure ();
-  guardian.ready = ready;
+  while (guardian.ready[i] != NULL && guardian.ready[i] != ready)
+    g_assert (++i < MAX_READY);
+  guardian.ready[i] = ready;
 
   return guardian.tried || guardian.fd < 0;
 }

@@ -25,6 +25,7 @@ struct _ParallelItem
   gpointer         worker;        /* the ParallelWorkerThread that runs it, if one does */
   GValue           input;         /* until there is a step */
   guint            running : 1;
+  guint            handed : 1;    /* to a pool, which has not begun it yet */
   guint            skipped : 1;   /* will never run */
   guint            kept : 1;      /* settled, and in the list of what is kept */
   guint            onexit : 1;    /* not an input: the onexit of a worker */

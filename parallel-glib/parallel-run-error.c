@@ -22,4 +22,6 @@ G_DEFINE_ENUM_TYPE (ParallelRunError, parallel_run_error,
                     G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_HALTED, "halted"),
                     G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_OUTPUT_LIMIT, "output-limit"),
                     G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_CLOSED, "closed"),
-                    G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_EXIT_TIMED_OUT, "exit-timed-out"))
+                    G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_EXIT_TIMED_OUT, "exit-timed-out"),
+                    G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_UNEXPECTED_EXIT, "unexpected-exit"),
+                    G_DEFINE_ENUM_VALUE (PARALLEL_RUN_ERROR_POOL_BROKEN, "pool-broken"))

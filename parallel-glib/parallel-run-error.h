@@ -34,6 +34,8 @@ G_BEGIN_DECLS
  * @PARALLEL_RUN_ERROR_OUTPUT_LIMIT: a step wrote more than its output limit
  * @PARALLEL_RUN_ERROR_CLOSED: the queue is closed and takes nothing more
  * @PARALLEL_RUN_ERROR_EXIT_TIMED_OUT: a program or a worker did not end within its exit timeout
+ * @PARALLEL_RUN_ERROR_UNEXPECTED_EXIT: a worker process ended, or had to be killed, while it was doing a step
+ * @PARALLEL_RUN_ERROR_POOL_BROKEN: no worker process can be started
  *
  * What goes wrong with steps and runs.
  *
@@ -49,7 +51,9 @@ typedef enum
   PARALLEL_RUN_ERROR_HALTED,
   PARALLEL_RUN_ERROR_OUTPUT_LIMIT,
   PARALLEL_RUN_ERROR_CLOSED,
-  PARALLEL_RUN_ERROR_EXIT_TIMED_OUT
+  PARALLEL_RUN_ERROR_EXIT_TIMED_OUT,
+  PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
+  PARALLEL_RUN_ERROR_POOL_BROKEN
 } ParallelRunError;
 
 PARALLEL_AVAILABLE_IN_ALL

@@ -22,6 +22,7 @@ parallel_run_ref (ParallelRun *run)
 typedef struct
 {
   ParallelTask     *tasks[2];
+  GPtrArray        *pools;
   ParallelItemList  lists[2];
 } Leftovers;
 
@@ -43,6 +44,7 @@ leftovers_free (gpointer data)
   clear_list (&leftovers->lists[1]);
   g_clear_object (&leftovers->tasks[0]);
   g_clear_object (&leftovers->tasks[1]);
+  g_clear_pointer (&leftovers->pools, g_ptr_array_unref);
   g_free (leftovers);
 }
 
@@ -53,7 +55,7 @@ free_in_context (GMainContext *context,
                  Leftovers    *leftovers)
 {
   if (g_main_context_is_owner (context) ||
-      (leftovers->tasks[0] == NULL && leftovers->tasks[1] == NULL &&
+      (leftovers->tasks[0] == NULL && leftovers->tasks[1] == NULL && leftovers->pools == NULL &&
        leftovers->lists[0].length == 0 && leftovers->lists[1].length == 0))
     leftovers_free (leftovers);
   else
@@ -67,6 +69,7 @@ steal_leftovers (ParallelRun *run)
 
   leftovers->tasks[0] = g_steal_pointer (&run->task);
   leftovers->tasks[1] = g_steal_pointer (&run->onexit_task);
+  leftovers->pools = g_steal_pointer (&run->pools);
   leftovers->lists[0] = run->kept;
   leftovers->lists[1] = run->skipped;
   run->kept = (ParallelItemList) { NULL };

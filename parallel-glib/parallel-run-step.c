@@ -137,10 +137,9 @@ parallel_run_release (ParallelRun *run)
   parallel_run_act (run, &actions);
 }
 
-/* The run was halted between the dispatch of an item and its start: it never ran. */
-static gboolean
-skip_if_halted (ParallelRun  *run,
-                ParallelItem *item)
+gboolean
+parallel_run_skip_if_halted (ParallelRun  *run,
+                             ParallelItem *item)
 {
   ParallelActions actions = { NULL };
   gboolean halted;
@@ -151,7 +150,8 @@ skip_if_halted (ParallelRun  *run,
   if (halted)
     {
       parallel_run_hold (run);
-      parallel_item_list_remove (&run->running, item);
+      parallel_item_list_remove (item->handed ? &run->handed : &run->running, item);
+      item->handed = FALSE;
       item->running = FALSE;
       item->worker = NULL;
       item->skipped = TRUE;
@@ -172,6 +172,43 @@ skip_if_halted (ParallelRun  *run,
 /* What runs is kept alive by its item in the list of what runs, until it is told to have ended.
  * To hold a reference of one's own beyond that would let the step outlive its run by a moment,
  * which a user who looks would see. */
+ParallelStep *
+parallel_run_begin_item (ParallelRun        *run,
+                         ParallelItem       *item,
+                         GCancellable       *cancellable,
+                         ParallelStepLimits *limits)
+{
+  ParallelStep *step = borrow_step (run, item);
+
+  *limits = get_limits (run, step);
+  parallel_step_begin (step, cancellable, limits,
+                       item->worker != NULL ? parallel_worker_thread_get_tid (item->worker) : 0);
+  if (item->onexit)
+    parallel_step_begin_leaving (step);
+
+  return step;
+}
+
+gboolean
+parallel_run_is_unwanted (ParallelRun  *run,
+                          ParallelItem *item)
+{
+  gboolean unwanted;
+
+  parallel_run_lock (run);
+  unwanted = item->cancelled || run->halt == PARALLEL_RUN_HALTED_NOW;
+  parallel_run_unlock (run);
+
+  return unwanted;
+}
+
+GError *
+parallel_run_unwanted_error (void)
+{
+  return g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
+                              "The step was cancelled before it was started");
+}
+
 void
 parallel_run_start_item (ParallelRun  *run,
                          ParallelItem *item,
@@ -180,32 +217,20 @@ parallel_run_start_item (ParallelRun  *run,
   ParallelStep *step;
   ParallelTask *task;
   ParallelStepLimits limits;
-  gboolean stopped;
 
-  if (skip_if_halted (run, item))
+  if (parallel_run_skip_if_halted (run, item))
     return;
 
-  step = borrow_step (run, item);
+  step = parallel_run_begin_item (run, item, cancellable, &limits);
   task = parallel_step_get_task (step);
-  limits = get_limits (run, step);
-  parallel_step_begin (step, cancellable, &limits,
-                       item->worker != NULL ? parallel_worker_thread_get_tid (item->worker) : 0);
-  if (item->onexit)
-    parallel_step_begin_leaving (step);
   if (parallel_task_get_place (task) != PARALLEL_TASK_PLACE_ENGINE)
     post_started (run, step);
 
-  parallel_run_lock (run);
-  stopped = item->cancelled || run->halt == PARALLEL_RUN_HALTED_NOW;
-  parallel_run_unlock (run);
-
-  if (stopped)
-    parallel_step_end (step, g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED,
-                                                  "The step was cancelled before it was started"));
+  if (parallel_run_is_unwanted (run, item))
+    parallel_step_end (step, parallel_run_unwanted_error ());
   else
     {
-      if (limits.timeout > 0 || limits.silence_timeout > 0 || limits.exit_timeout > 0)
-        parallel_run_watch (run, step, &limits);
+      parallel_run_watch (run, step, &limits);
       parallel_task_start (task, step);
     }
 }
@@ -606,4 +631,12 @@ const ParallelStepHost parallel_run_step_host =
   .ended = host_ended,
   .stop = host_stop,
   .changed = host_changed,
+  .begin = parallel_run_pool_begin,
+  .give_back = parallel_run_pool_give_back,
+  .get_slots = parallel_run_pool_get_slots,
+  .set_ahead = parallel_run_pool_set_ahead,
+  .reserve = parallel_run_pool_reserve,
+  .unreserve = parallel_run_pool_unreserve,
+  .begin_onexit = parallel_run_pool_begin_onexit,
+  .closed = parallel_run_pool_closed,
 };

@@ -310,7 +310,8 @@ parallel_run_watch (ParallelRun              *run,
                     ParallelStep             *step,
                     const ParallelStepLimits *limits)
 {
-  start_watch (run, step, limits, FALSE);
+  if (limits->timeout > 0 || limits->silence_timeout > 0 || limits->exit_timeout > 0)
+    start_watch (run, step, limits, FALSE);
 }
 
 void

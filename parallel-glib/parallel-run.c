@@ -59,7 +59,14 @@ parallel_run_check_foreign (ParallelRun  *run,
 gboolean
 parallel_run_can_start_locked (ParallelRun *run)
 {
-  return !run->paused && run->running.length < run->config.max_parallel && run->pending.length > 0;
+  return !run->paused && run->pending.length > 0 &&
+         run->running.length + run->n_reserved + run->handed.length < run->config.max_parallel;
+}
+
+guint
+parallel_run_get_n_waiting_locked (ParallelRun *run)
+{
+  return run->pending.length + run->handed.length + run->delayed.length;
 }
 
 static ParallelTask *
@@ -67,6 +74,14 @@ task_of_locked (ParallelRun  *run,
                 ParallelItem *item)
 {
   return item->step != NULL ? parallel_step_get_task (item->step) : run->task;
+}
+
+/* What is in front of a worker is handed over before there is a slot for it. */
+static gboolean
+can_hand_locked (ParallelRun *run)
+{
+  return !run->paused && run->pending.length > 0 &&
+         run->running.length + run->n_reserved + run->handed.length < run->config.max_parallel + run->ahead;
 }
 
 gboolean
@@ -85,14 +100,42 @@ parallel_run_mark_running_locked (ParallelRun  *run,
   parallel_item_list_push_tail (&run->running, item);
 }
 
+static void
+start_locked (ParallelRun     *run,
+              ParallelItem    *item,
+              ParallelActions *actions)
+{
+  ParallelTask *task = task_of_locked (run, item);
+
+  parallel_queue_remove (&run->pending, item);
+  if (parallel_task_is_pool (task))
+    parallel_run_mark_handed_locked (run, item, task);
+  else
+    parallel_run_mark_running_locked (run, item);
+
+  if (actions->starts == NULL)
+    actions->starts = g_ptr_array_new_with_free_func ((GDestroyNotify) parallel_item_unref);
+  g_ptr_array_add (actions->starts, parallel_item_ref (item));
+}
+
 void
 parallel_run_dispatch_locked (ParallelRun     *run,
                               ParallelActions *actions)
 {
-  while (parallel_run_can_start_locked (run))
+  /* What was handed over waits for slots too, and has come earlier. */
+  if (run->handed.length > 0 && !run->paused &&
+      run->running.length + run->n_reserved < run->config.max_parallel && !actions->wake_pools)
+    {
+      parallel_run_hold (run);
+      actions->wake_pools = TRUE;
+    }
+
+  while (can_hand_locked (run))
     {
       ParallelItem *item = parallel_queue_peek (&run->pending);
 
+      if (!parallel_task_is_pool (task_of_locked (run, item)) && !parallel_run_can_start_locked (run))
+        return;
       if (parallel_run_head_is_for_thread_locked (run))
         {
           /* One worker is woken or made; when it has taken its item, it sees to the next. */
@@ -106,11 +149,7 @@ parallel_run_dispatch_locked (ParallelRun     *run,
           return;
         }
 
-      parallel_queue_remove (&run->pending, item);
-      parallel_run_mark_running_locked (run, item);
-      if (actions->starts == NULL)
-        actions->starts = g_ptr_array_new_with_free_func ((GDestroyNotify) parallel_item_unref);
-      g_ptr_array_add (actions->starts, parallel_item_ref (item));
+      start_locked (run, item, actions);
     }
 }
 
@@ -127,8 +166,16 @@ parallel_run_check_over_locked (ParallelRun     *run,
   if (run->n_idle_workers > 0)
     g_cond_broadcast (&run->work_cond);
 
-  if (run->running.length > 0 || (run->onexit_task != NULL && run->n_workers > 0))
+  if (run->running.length > 0 || run->handed.length > 0 || (run->onexit_task != NULL && run->n_workers > 0))
     return;
+  if (run->n_open_pools > 0)
+    {
+      if (!run->pools_closing)
+        parallel_run_hold (run);
+      actions->close_pools = !run->pools_closing;
+      run->pools_closing = TRUE;
+      return;
+    }
 
   g_atomic_int_set (&run->draining, TRUE);
   if (g_atomic_int_get (&run->n_holds) > 0)
@@ -198,7 +245,10 @@ start_in_engine (ParallelMail *mail,
 {
   StartMail *start = (StartMail *) mail;
 
-  parallel_run_start_item (start->run, start->item, NULL);
+  if (start->item->handed)   /* changed in this thread only */
+    parallel_run_hand_item (start->run, start->item);
+  else
+    parallel_run_start_item (start->run, start->item, NULL);
   parallel_item_unref (start->item);
   parallel_run_unref (start->run);
   g_free (start);
@@ -250,6 +300,10 @@ parallel_run_act (ParallelRun     *run,
       if (!parallel_worker_thread_start (run, &error))
         fail_without_worker (run, error);
     }
+  if (actions->wake_pools)
+    parallel_run_wake_pools (run);
+  if (actions->close_pools)
+    parallel_run_close_pools (run);
   if (actions->poke)
     parallel_run_post (run, PARALLEL_EVENT_POKED, NULL, NULL, FALSE);
   if (actions->close_sequencer)
@@ -277,11 +331,11 @@ check_room_locked (ParallelRun  *run,
                            "The queue was closed and takes no more steps");
       return FALSE;
     }
-  if (run->config.max_pending > 0 && run->pending.length + run->delayed.length >= run->config.max_pending)
+  if (run->config.max_pending > 0 && parallel_run_get_n_waiting_locked (run) >= run->config.max_pending)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
                    "%u steps are waiting, as many as max-pending allows; put_async waits for room",
-                   run->pending.length + run->delayed.length);
+                   parallel_run_get_n_waiting_locked (run));
       return FALSE;
     }
   return TRUE;
@@ -417,16 +471,22 @@ parallel_run_set_paused (ParallelRun *run,
                          gboolean     paused)
 {
   ParallelActions actions = { NULL };
+  gboolean recalls;
 
   if (parallel_run_is_foreign (run))
     return;
 
   parallel_run_lock (run);
   run->paused = paused;
+  recalls = paused && run->handed.length > 0;
+  if (recalls)
+    parallel_run_hold (run);
   parallel_run_dispatch_locked (run, &actions);
   parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
+  if (recalls)
+    parallel_run_recall (run);
 }
 
 ParallelRunConfig
@@ -575,6 +635,7 @@ halt (ParallelRun     *run,
   g_autoptr (GPtrArray) dropped = g_ptr_array_new ();
   gboolean has_printed;
   gboolean had_delays;
+  gboolean had_handed;
 
   if (parallel_run_is_foreign (run))
     {
@@ -593,6 +654,9 @@ halt (ParallelRun     *run,
   if (run->end_error == NULL)
     run->end_error = g_steal_pointer (&error);
   had_delays = run->delayed.length > 0;
+  had_handed = run->handed.length > 0;
+  if (had_handed)
+    parallel_run_hold (run);
   skipped = skip_pending_locked (run, dropped);
   if (mode == PARALLEL_RUN_HALTED_NOW)
     running = dup_running_locked (run);
@@ -607,6 +671,8 @@ halt (ParallelRun     *run,
     parallel_run_drop_item (run, g_ptr_array_index (dropped, i));
   if (had_delays)
     parallel_run_end_delays (run);
+  if (had_handed)
+    parallel_run_recall (run);
   if (running != NULL)
     stop_items (run, running);
   parallel_sequencer_set_hold (run->sequencer, FALSE);

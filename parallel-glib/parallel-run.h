@@ -21,9 +21,9 @@ G_BEGIN_DECLS
  * the GObject, which lives in the owner's context; what the owner is to know reaches it as events
  * through a mailbox.
  *
- * Life of an item: pending (queue) -> running -> [delayed -> pending ->] settled, and then kept
- * or let go. The run is over when it is closed or halted, nothing is pending, delayed or
- * running, each worker's onexit is done and everything is printed. */
+ * Life of an item: pending (queue) -> [handed to a pool ->] running -> [delayed -> pending ->]
+ * settled, and then kept or let go. The run is over when it is closed or halted, nothing is pending,
+ * delayed, handed or running, each worker's onexit is done and everything is printed. */
 typedef struct _ParallelRun ParallelRun;
 typedef struct _ParallelWorkerThread ParallelWorkerThread;
 typedef struct _ParallelSinkWatch ParallelSinkWatch;
@@ -128,6 +128,12 @@ struct _ParallelRun
   ParallelQueue           pending;
   ParallelItemList        delayed;          /* to be tried again after a delay */
   ParallelItemList        running;
+  ParallelItemList        handed;           /* to pools, which have not begun them yet */
+  GPtrArray              *pools;            /* of ParallelTask: all that were ever handed a step; or NULL */
+  guint                   n_open_pools;
+  gboolean                pools_closing;
+  guint                   ahead;            /* how many steps are handed over beyond the slots */
+  guint                   n_reserved;       /* slots, for steps that pools begin at once */
   ParallelItemList        kept;             /* settled, as the keep policy says */
   ParallelItemList        skipped;
   GQueue                  ready;            /* of ParallelItem: finished and not yet taken by next() */
@@ -228,6 +234,8 @@ typedef struct
   GPtrArray *starts;            /* of ParallelItem, for the engine and the owner */
   gboolean   new_worker;
   gboolean   close_sequencer;
+  gboolean   wake_pools;
+  gboolean   close_pools;
   gboolean   poke;
 } ParallelActions;
 
@@ -246,6 +254,7 @@ void          parallel_run_act               (ParallelRun      *run,
 gboolean      parallel_run_listens_locked    (ParallelRun      *run,
                                               ParallelListens   what);
 gboolean      parallel_run_can_start_locked  (ParallelRun      *run);
+guint         parallel_run_get_n_waiting_locked (ParallelRun   *run);
 /* Whether the next item is a function's. */
 gboolean      parallel_run_head_is_for_thread_locked (ParallelRun *run);
 /* Moves @item, taken from the queue, to what runs. */
@@ -269,6 +278,18 @@ ParallelStep *parallel_run_dup_step       (ParallelRun      *run,
 void          parallel_run_start_item     (ParallelRun      *run,
                                            ParallelItem     *item,
                                            GCancellable     *cancellable);
+/* The run was halted between the dispatch of an item and its start: it never ran. */
+gboolean      parallel_run_skip_if_halted (ParallelRun      *run,
+                                           ParallelItem     *item);
+/* Begins an attempt, and gives its limits. The step is borrowed. */
+ParallelStep *parallel_run_begin_item     (ParallelRun        *run,
+                                           ParallelItem       *item,
+                                           GCancellable       *cancellable,
+                                           ParallelStepLimits *limits);
+/* The user has cancelled it, or the run was halted, before it was begun. */
+gboolean      parallel_run_is_unwanted    (ParallelRun      *run,
+                                           ParallelItem     *item);
+GError       *parallel_run_unwanted_error (void);
 /* Ends an item that could not be started. Takes @error. */
 void          parallel_run_fail_item      (ParallelRun      *run,
                                            ParallelItem     *item,
@@ -283,6 +304,33 @@ gboolean      parallel_run_settle_delayed_locked (ParallelRun  *run,
 /* Gives up a reference to an item, and to its step in the same way. */
 void          parallel_run_drop_item      (ParallelRun      *run,
                                            ParallelItem     *item);
+
+/* parallel-run-pool.c: tasks that keep processes for the run. */
+/* The item was taken from the queue. */
+void          parallel_run_mark_handed_locked (ParallelRun     *run,
+                                               ParallelItem    *item,
+                                               ParallelTask    *task);
+/* Engine thread. */
+void          parallel_run_hand_item      (ParallelRun      *run,
+                                           ParallelItem     *item);
+/* Have the engine call the pools. The run was held for it, while the lock was. */
+void          parallel_run_wake_pools     (ParallelRun      *run);
+void          parallel_run_recall         (ParallelRun      *run);
+void          parallel_run_close_pools    (ParallelRun      *run);
+/* For the host's table. */
+ParallelBegin parallel_run_pool_begin     (gpointer          host,
+                                           ParallelStep     *step,
+                                           gboolean          runs);
+void          parallel_run_pool_give_back (gpointer          host,
+                                           ParallelStep     *step);
+guint         parallel_run_pool_get_slots (gpointer          host);
+void          parallel_run_pool_set_ahead (gpointer          host,
+                                           guint             ahead);
+void          parallel_run_pool_reserve   (gpointer          host);
+void          parallel_run_pool_unreserve (gpointer          host);
+ParallelStep *parallel_run_pool_begin_onexit (gpointer       host,
+                                              ParallelTask  *task);
+void          parallel_run_pool_closed    (gpointer          host);
 
 /* parallel-run-over.c: the run was halted; a sink that takes nothing for the kill grace is given
  * up. */

@@ -287,7 +287,7 @@ parallel_background_task_runner_get_n_pending (ParallelBackgroundTaskRunner *sel
 
   run = self->run;
   parallel_run_lock (run);
-  number = run->pending.length + run->delayed.length;
+  number = parallel_run_get_n_waiting_locked (run);
   parallel_run_unlock (run);
 
   return number;
@@ -385,7 +385,7 @@ parallel_background_task_runner_get_progress (ParallelBackgroundTaskRunner *self
   run = self->run;
   parallel_run_lock (run);
   all = run->n_put;
-  done = all - run->pending.length - run->delayed.length;
+  done = all - parallel_run_get_n_waiting_locked (run);
   for (ParallelItem *item = run->running.first; item != NULL; item = item->next)
     if (!item->onexit)
       done -= item->step != NULL ? 1 - MAX (parallel_step_get_progress (item->step), 0) : 1;

@@ -120,6 +120,12 @@ make_mark (guint32 number)
   return g_strdup_printf ("%s%x.%08x.%u", prefix, (guint) getpid (), get_secret (), number);
 }
 
+char *
+parallel_spawner_make_mark (void)
+{
+  return make_mark (parallel_exec_reports_begin ());
+}
+
 static gboolean
 start_helper (ParallelLaunch                      *launch,
               const ParallelSpawnRequest  *request,

@@ -52,6 +52,9 @@ gboolean parallel_spawner_spawn         (const ParallelSpawnRequest *request,
                                          ParallelSpawned            *spawned,
                                          GError                    **error);
 
+/* A mark of its own, for a process that is made in another way. */
+char    *parallel_spawner_make_mark      (void);
+
 /* Has @callback called when the child has ended. @user_data must live until then. */
 void     parallel_spawner_watch          (const ParallelSpawned      *spawned,
                                           ParallelExitFunc            callback,

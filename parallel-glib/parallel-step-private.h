@@ -11,6 +11,13 @@
 
 G_BEGIN_DECLS
 
+typedef enum
+{
+  PARALLEL_BEGIN_BEGUN,     /* it runs now */
+  PARALLEL_BEGIN_NO_SLOT,   /* not now: a slot is free when the pool is woken */
+  PARALLEL_BEGIN_GONE       /* it is not to run, and not to be touched any more */
+} ParallelBegin;
+
 /* What a step tells the run that it belongs to. The step knows no more of it than this table, so
  * that steps and tasks stay below runs. All are called without a lock of the step's, in the
  * thread that told the step. */
@@ -44,6 +51,30 @@ typedef struct
   /* Some of the properties that the user can watch have changed. */
   void            (*changed)    (gpointer        host,
                                  ParallelStep   *step);
+
+  /* For pools, in the engine thread. */
+
+  /* Begins the attempt of a step that was handed over. @runs: a worker has begun it already, so it
+   * begins in any case; if it was to be stopped, that is done then as with any other. */
+  ParallelBegin   (*begin)      (gpointer        host,
+                                 ParallelStep   *step,
+                                 gboolean        runs);
+  /* The step was not begun: it goes back to the head of the queue, or is skipped. */
+  void            (*give_back)  (gpointer        host,
+                                 ParallelStep   *step);
+  /* How many steps may begin now. */
+  guint           (*get_slots)  (gpointer        host);
+  /* How many steps more than there are slots for are to be handed over. */
+  void            (*set_ahead)  (gpointer        host,
+                                 guint           ahead);
+  /* Keeps the slot of the step that ends next for one that begins right after it with @runs. */
+  void            (*reserve)    (gpointer        host);
+  void            (*unreserve)  (gpointer        host);
+  /* The onexit of one of the processes of @task, begun: a step that is ended like any other. */
+  ParallelStep   *(*begin_onexit) (gpointer      host,
+                                   ParallelTask *task);
+  /* The answer to close(). */
+  void            (*closed)     (gpointer        host);
 } ParallelStepHost;
 
 /* What the user set on a step, or what a runner has for the steps that set nothing. Times in
@@ -68,6 +99,8 @@ typedef struct
   int   pid;        /* also its process group; 0: no program */
   char *mark;       /* of all the program's descendants, to be freed */
   int   tid;        /* of the worker thread, 0: none */
+  int   stack_signal; /* makes the process write its stacks into stack_fd; 0: it does not */
+  int   stack_fd;
 } ParallelWhereabouts;
 
 typedef enum
@@ -213,6 +246,10 @@ void            parallel_step_set_process        (ParallelStep            *self,
                                                   GSubprocess             *subprocess,
                                                   int                      pid,
                                                   const char              *mark);
+/* Where the process shows its stacks. @fd, non-blocking, stays open as long as the attempt runs. */
+void            parallel_step_set_stacks         (ParallelStep            *self,
+                                                  int                      signum,
+                                                  int                      fd);
 /* The code of the step has done what it had to do, and only has to end: its exit timeout begins. */
 void            parallel_step_begin_leaving      (ParallelStep            *self);
 void            parallel_step_set_exit           (ParallelStep            *self,

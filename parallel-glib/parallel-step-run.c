@@ -316,6 +316,17 @@ parallel_step_set_process (ParallelStep *self,
 }
 
 void
+parallel_step_set_stacks (ParallelStep *self,
+                          int           signum,
+                          int           fd)
+{
+  parallel_step_lock (self);
+  self->whereabouts.stack_signal = signum;
+  self->whereabouts.stack_fd = fd;
+  parallel_step_unlock (self);
+}
+
+void
 parallel_step_set_exit (ParallelStep *self,
                         int           exit_status,
                         int           term_signal)

@@ -44,6 +44,20 @@ typedef struct
   gboolean          (*check)    (ParallelTask *self,
                                  const GValue *input,
                                  GError      **error);
+
+  /* All three or none: a pool, a task of the engine that keeps processes for a run. Its start() is
+   * called before the attempt begins, and maybe before there is a slot for it; the pool begins it, or
+   * gives it back, with the functions of the host that are for pools. Engine thread. */
+  /* A slot may have become free. */
+  void              (*wake)     (ParallelTask *self,
+                                 gpointer      host);
+  /* What has not begun is to be given back, the last one first. */
+  void              (*recall)   (ParallelTask *self,
+                                 gpointer      host);
+  /* The run will hand it nothing more: its processes are to end, and then the host is told. FALSE: there
+   * are none, and it is not. */
+  gboolean          (*close)    (ParallelTask *self,
+                                 gpointer      host);
 } ParallelTaskFuncs;
 
 ParallelTaskPlace parallel_task_get_place (ParallelTask *self);
@@ -53,6 +67,14 @@ void              parallel_task_start     (ParallelTask *self,
                                            ParallelStep *step);
 void              parallel_task_stop      (ParallelTask *self,
                                            ParallelStep *step);
+
+gboolean          parallel_task_is_pool   (ParallelTask *self);
+void              parallel_task_wake      (ParallelTask *self,
+                                           gpointer      host);
+void              parallel_task_recall    (ParallelTask *self,
+                                           gpointer      host);
+gboolean          parallel_task_close     (ParallelTask *self,
+                                           gpointer      host);
 
 /* What @step is doing, for dump(): "pid 123: sh -c …"; may be NULL. Any thread. */
 char             *parallel_task_describe  (ParallelTask *self,

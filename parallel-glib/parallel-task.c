@@ -62,6 +62,33 @@ parallel_task_stop (ParallelTask *self,
   get_funcs (self)->stop (self, step);
 }
 
+gboolean
+parallel_task_is_pool (ParallelTask *self)
+{
+  return get_funcs (self)->close != NULL;
+}
+
+void
+parallel_task_wake (ParallelTask *self,
+                    gpointer      host)
+{
+  get_funcs (self)->wake (self, host);
+}
+
+void
+parallel_task_recall (ParallelTask *self,
+                      gpointer      host)
+{
+  get_funcs (self)->recall (self, host);
+}
+
+gboolean
+parallel_task_close (ParallelTask *self,
+                     gpointer      host)
+{
+  return get_funcs (self)->close (self, host);
+}
+
 char *
 parallel_task_describe (ParallelTask *self,
                         ParallelStep *step)

@@ -40,3 +40,7 @@ G_DEFINE_ENUM_TYPE (ParallelKeepSteps, parallel_keep_steps,
 G_DEFINE_ENUM_TYPE (ParallelContainment, parallel_containment,
                     G_DEFINE_ENUM_VALUE (PARALLEL_CONTAINMENT_GROUP, "group"),
                     G_DEFINE_ENUM_VALUE (PARALLEL_CONTAINMENT_TREE, "tree"))
+
+G_DEFINE_ENUM_TYPE (ParallelEncoding, parallel_encoding,
+                    G_DEFINE_ENUM_VALUE (PARALLEL_ENCODING_VARIANT, "variant"),
+                    G_DEFINE_ENUM_VALUE (PARALLEL_ENCODING_BYTES, "bytes"))

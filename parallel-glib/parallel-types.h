@@ -135,6 +135,21 @@ typedef enum
   PARALLEL_CONTAINMENT_TREE
 } ParallelContainment;
 
+/**
+ * ParallelEncoding:
+ * @PARALLEL_ENCODING_VARIANT: inputs and results are [struct@GLib.Variant]s, and errors arrive with their domain and
+ *   code
+ * @PARALLEL_ENCODING_BYTES: inputs and results are [struct@GLib.Bytes], whose meaning is the worker's; a
+ *   step that fails has the worker's details of that as its result
+ *
+ * What the steps of a [class@WorkerTask] take and give.
+ */
+typedef enum
+{
+  PARALLEL_ENCODING_VARIANT,
+  PARALLEL_ENCODING_BYTES
+} ParallelEncoding;
+
 #define PARALLEL_TYPE_STEP_STATE          (parallel_step_state_get_type ())
 #define PARALLEL_TYPE_OUTPUT_MODE         (parallel_output_mode_get_type ())
 #define PARALLEL_TYPE_OUTPUT_STREAM       (parallel_output_stream_get_type ())
@@ -142,6 +157,7 @@ typedef enum
 #define PARALLEL_TYPE_HALT_MODE           (parallel_halt_mode_get_type ())
 #define PARALLEL_TYPE_KEEP_STEPS          (parallel_keep_steps_get_type ())
 #define PARALLEL_TYPE_CONTAINMENT         (parallel_containment_get_type ())
+#define PARALLEL_TYPE_ENCODING            (parallel_encoding_get_type ())
 
 PARALLEL_AVAILABLE_IN_ALL
 GType parallel_step_state_get_type          (void) G_GNUC_CONST;
@@ -163,6 +179,9 @@ GType parallel_keep_steps_get_type          (void) G_GNUC_CONST;
 
 PARALLEL_AVAILABLE_IN_ALL
 GType parallel_containment_get_type         (void) G_GNUC_CONST;
+
+PARALLEL_AVAILABLE_IN_ALL
+GType parallel_encoding_get_type            (void) G_GNUC_CONST;
 
 /* Declared here because tasks and steps name each other. */
 typedef struct _ParallelStep ParallelStep;

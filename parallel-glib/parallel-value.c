@@ -37,6 +37,8 @@ parallel_value_dup_text (const GValue *value)
     }
   if (G_VALUE_HOLDS_VARIANT (value) && g_value_get_variant (value) != NULL)
     contents = g_variant_print (g_value_get_variant (value), FALSE);
+  else if (G_VALUE_HOLDS (value, G_TYPE_BYTES) && g_value_get_boxed (value) != NULL)
+    contents = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes", g_bytes_get_size (g_value_get_boxed (value)));
   else
     contents = g_strdup_value_contents (value);
 

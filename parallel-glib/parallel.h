@@ -18,4 +18,6 @@
 #include <parallel-glib/parallel-task.h>
 #include <parallel-glib/parallel-types.h>
 #include <parallel-glib/parallel-version.h>
+#include <parallel-glib/parallel-worker-server.h>
+#include <parallel-glib/parallel-worker-task.h>
 #undef PARALLEL_INSIDE

@@ -1,0 +1,688 @@
+/* parallel-pool-worker.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-worker-pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parallel-engine.h"
+#include "parallel-fd.h"
+#include "parallel-run-error.h"
+
+/* One worker, while it lives: what is said to it and what it answers. */
+
+/* What it says before its first step and between steps is kept for the next one. */
+#define MAX_EARLY  (64 * 1024)
+
+/* A worker that has nothing more to do, or has closed its answers, ends in this time, or is killed; but not its
+ * onexit, which has the run's exit timeout. */
+#define LEAVE_TIME (10 * G_USEC_PER_SEC)
+
+/* ---- what is said to it ---- */
+
+static GBytes *
+take_bytes (GByteArray **array)
+{
+  return g_byte_array_free_to_bytes (g_steal_pointer (array));
+}
+
+static void
+send_head (ParallelPoolWorker *self,
+           ParallelFrameKind   kind,
+           gsize               size)
+{
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+  g_autoptr (GBytes) bytes = NULL;
+
+  parallel_frame_put_head (head, kind, size);
+  bytes = take_bytes (&head);
+  parallel_worker_link_send (self->link, bytes);
+}
+
+/* Small inputs travel together with the head. */
+static void
+send_request (ParallelPoolWorker  *self,
+              GByteArray         **head,
+              ParallelPoolRequest *request)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (request->input, &size);
+
+  parallel_frame_put_request (*head, request->serial, request->claimed ? PARALLEL_FRAME_CLAIMED : 0, size);
+  if (size <= 4096)
+    g_byte_array_append (*head, data, size);
+  else
+    {
+      g_autoptr (GBytes) bytes = take_bytes (head);
+
+      parallel_worker_link_send (self->link, bytes);
+      parallel_worker_link_send (self->link, request->input);
+      *head = g_byte_array_new ();
+    }
+  g_clear_pointer (&request->input, g_bytes_unref);
+}
+
+/* FALSE: the pipe is full, which it never is, or the worker is gone. */
+static gboolean
+add_claim (ParallelPoolWorker  *self,
+           ParallelPoolRequest *request)
+{
+  guint64 serial = GUINT64_TO_LE (request->serial);
+
+  return write (self->claim_fds[1], &serial, sizeof serial) == sizeof serial;
+}
+
+void
+parallel_pool_worker_give (ParallelPoolWorker   *self,
+                           ParallelPoolRequest **requests,
+                           guint                 n_requests)
+{
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+  g_autoptr (GBytes) bytes = NULL;
+  gsize size = 0;
+
+  for (guint i = 0; i < n_requests; i++)
+    size += PARALLEL_FRAME_REQUEST_HEAD + g_bytes_get_size (requests[i]->input);
+
+  parallel_frame_put_head (head, PARALLEL_FRAME_RUN, size);
+  for (guint i = 0; i < n_requests; i++)
+    {
+      requests[i]->serial = ++self->pool->last_serial;
+      requests[i]->claimed = !requests[i]->begun;
+      if (requests[i]->claimed)
+        add_claim (self, requests[i]);
+      if (g_queue_is_empty (&self->requests))
+        self->began = g_get_monotonic_time ();
+      g_queue_push_tail (&self->requests, requests[i]);
+      send_request (self, &head, requests[i]);
+    }
+
+  bytes = take_bytes (&head);
+  parallel_worker_link_send (self->link, bytes);
+  parallel_worker_link_flush (self->link);
+}
+
+gboolean
+parallel_pool_worker_is_idle (ParallelPoolWorker *self)
+{
+  return self->state == PARALLEL_POOL_WORKER_UP && g_queue_is_empty (&self->requests);
+}
+
+static ParallelPoolRequest *
+find_request (ParallelPoolWorker *self,
+              guint64             serial)
+{
+  for (GList *l = self->requests.head; l != NULL; l = l->next)
+    {
+      ParallelPoolRequest *request = l->data;
+
+      if (request->serial == serial)
+        return request;
+    }
+
+  return NULL;
+}
+
+/* The numbers that are still in the pipe are of requests that the worker has not begun, and now never
+ * will. The first request may be one of them, when it has begun for the run and the worker is not there yet: it
+ * is given to the worker once more. */
+void
+parallel_pool_worker_recall (ParallelPoolWorker *self)
+{
+  GQueue taken = G_QUEUE_INIT;
+  ParallelPoolRequest *again = NULL;
+  ParallelPoolRequest *request;
+  guint64 serial;
+
+  if (self->claim_fds[0] < 0)
+    return;
+
+  while (read (self->claim_fds[0], &serial, sizeof serial) == sizeof serial)
+    {
+      request = find_request (self, GUINT64_FROM_LE (serial));
+      if (request == NULL)
+        continue;
+      g_queue_remove (&self->requests, request);
+      if (request->begun)
+        again = request;
+      else
+        g_queue_push_tail (&taken, request);
+    }
+
+  while ((request = g_queue_pop_tail (&taken)) != NULL)
+    {
+      request->input = parallel_worker_task_encode (self->pool->task, request->step);
+      g_queue_push_head (&self->pool->queue, request);
+    }
+  if (again != NULL)
+    {
+      again->input = parallel_worker_task_encode (self->pool->task, again->step);
+      if (self->state < PARALLEL_POOL_WORKER_STOPPING && !self->exited)
+        parallel_pool_worker_give (self, &again, 1);
+      else
+        g_queue_push_head (&self->pool->queue, again);
+    }
+}
+
+/* ---- its output ---- */
+
+static ParallelPoolRequest *
+find_unmarked (ParallelPoolWorker *self)
+{
+  for (GList *l = self->requests.head; l != NULL; l = l->next)
+    {
+      ParallelPoolRequest *request = l->data;
+
+      if (!request->marked)
+        return request;
+    }
+
+  return NULL;
+}
+
+/* The one whose output comes now. */
+static ParallelStep *
+get_current_step (ParallelPoolWorker *self)
+{
+  ParallelPoolRequest *request = find_unmarked (self);
+
+  if (request == NULL)
+    return g_queue_is_empty (&self->requests) ? self->onexit : NULL;
+
+  /* The worker is ahead of what was heard of it; it has said that the one before is over. */
+  if (!request->begun)
+    parallel_worker_link_read_answers (self->link);
+
+  return request->begun ? request->step : NULL;
+}
+
+static void
+append_output (ParallelPoolWorker *self,
+               ParallelStep       *step,
+               const guint8       *data,
+               gsize               size)
+{
+  g_autoptr (ParallelOutput) output = parallel_step_dup_stream (step, PARALLEL_OUTPUT_STREAM_STDOUT);
+  g_autoptr (GError) error = NULL;
+
+  if (output == NULL)
+    return;
+
+  if (!parallel_output_append (output, data, size, &error) &&
+      parallel_step_take_stop_reason (step, g_steal_pointer (&error)))
+    parallel_worker_pool_stop_step (PARALLEL_TASK (self->pool->task), step);
+  parallel_step_wrote (step, PARALLEL_OUTPUT_STREAM_STDOUT);
+}
+
+static void
+output_cb (gpointer      owner,
+           const guint8 *data,
+           gsize         size)
+{
+  ParallelPoolWorker *self = owner;
+  ParallelStep *step = get_current_step (self);
+
+  if (step == NULL)
+    {
+      g_byte_array_append (self->early, data, size);
+      if (self->early->len > MAX_EARLY)
+        g_byte_array_remove_range (self->early, 0, self->early->len - MAX_EARLY);
+      return;
+    }
+
+  if (self->early->len > 0)
+    {
+      append_output (self, step, self->early->data, self->early->len);
+      g_byte_array_set_size (self->early, 0);
+    }
+  append_output (self, step, data, size);
+}
+
+/* It is of no use any more: kills it. Takes @error, which is what its step ends with. */
+static void
+give_up (ParallelPoolWorker *self,
+         GError             *error)
+{
+  if (self->fault == NULL)
+    self->fault = error;
+  else
+    g_error_free (error);
+
+  parallel_pool_worker_stop (self, "KILL", 0);
+}
+
+static void
+protest (ParallelPoolWorker *self,
+         const char         *text)
+{
+  give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
+                              "The worker (pid %d) was killed because it does not keep to the worker protocol: %s",
+                              self->process.pid, text));
+}
+
+/* The output and the answers come in two streams, each of them in order. */
+static void
+finish_those_complete (ParallelPoolWorker *self)
+{
+  ParallelPoolRequest *request;
+
+  while ((request = g_queue_peek_head (&self->requests)) != NULL && request->marked && request->payload != NULL)
+    parallel_worker_pool_finish (self->pool, self);
+}
+
+static void
+mark_cb (gpointer owner,
+         guint64  serial)
+{
+  ParallelPoolWorker *self = owner;
+  ParallelPoolRequest *request = find_unmarked (self);
+
+  if (serial == 0)
+    return;   /* of the setup */
+  if (request == NULL || request->serial != serial)
+    {
+      protest (self, "it has marked the end of a step that it was not doing");
+      return;
+    }
+
+  /* Of a step that printed nothing itself, what came before it is still to be had. */
+  if (self->early->len > 0)
+    output_cb (self, (const guint8 *) "", 0);
+  request->marked = TRUE;
+  finish_those_complete (self);
+}
+
+/* ---- its answers ---- */
+
+static void
+become_up (ParallelPoolWorker *self)
+{
+  self->state = PARALLEL_POOL_WORKER_UP;
+  self->was_up = TRUE;
+  self->pool->n_failed_starts = 0;
+  parallel_worker_pool_schedule (self->pool);
+}
+
+static void
+ready (ParallelPoolWorker  *self,
+       GBytes              *payload,
+       GError             **error)
+{
+  ParallelFrameReady hello;
+
+  if (!parallel_frame_parse_ready (payload, &hello, error))
+    return;
+
+  self->can_claim = (hello.descriptors & PARALLEL_FRAME_HAS_CLAIMS) != 0;
+  self->stack_signal = (hello.descriptors & PARALLEL_FRAME_HAS_STACKS) != 0 ? hello.stack_signal : 0;
+  parallel_worker_link_set_limit (self->link, parallel_worker_task_get_frame_limit (self->pool->task));
+  if (parallel_worker_task_get_setup (self->pool->task) == NULL)
+    become_up (self);
+}
+
+static void
+set_up (ParallelPoolWorker  *self,
+        GBytes              *payload,
+        GError             **error)
+{
+  ParallelOutcome outcome;
+  g_autofree char *text = NULL;
+
+  if (!parallel_frame_parse_outcome (payload, &outcome, error))
+    return;
+  if (outcome.kind != PARALLEL_OUTCOME_FAILED)
+    {
+      become_up (self);
+      return;
+    }
+
+  text = g_utf8_make_valid ((const char *) outcome.message, outcome.message_size);
+  self->fault = g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_FAILED, "%s", text);
+  parallel_pool_worker_leave (self);
+}
+
+static void
+result (ParallelPoolWorker  *self,
+        GBytes              *payload,
+        GError             **error)
+{
+  ParallelPoolRequest *request;
+  ParallelOutcome outcome;
+  guint64 serial;
+
+  if (!parallel_frame_parse_result (payload, &serial, &outcome, error))
+    return;
+  request = find_request (self, serial);
+  if (request == NULL || request->payload != NULL || outcome.kind == PARALLEL_OUTCOME_NOTHING)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                           "it has answered what it was not asked");
+      return;
+    }
+
+  request->payload = g_bytes_ref (payload);
+  if (!request->marked)
+    parallel_worker_link_read_output (self->link);
+  finish_those_complete (self);
+}
+
+static void
+alive (ParallelPoolWorker  *self,
+       GBytes              *payload,
+       GError             **error)
+{
+  ParallelStep *step = get_current_step (self);
+  double progress;
+  const char *status;
+  gsize size;
+
+  if (!parallel_frame_parse_alive (payload, &progress, &status, &size, error) || step == NULL)
+    return;
+
+  parallel_step_heartbeat (step);
+  if (progress >= 0)
+    parallel_step_set_progress (step, MIN (progress, 1));
+  if (size > 0)
+    {
+      g_autofree char *text = g_utf8_make_valid (status, size);
+
+      parallel_step_set_status (step, text);
+    }
+}
+
+static gboolean
+overdue_cb (gpointer user_data)
+{
+  ParallelPoolWorker *self = user_data;
+
+  g_clear_pointer (&self->timer, g_source_unref);
+  give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_EXIT_TIMED_OUT,
+                              "The worker (pid %d) had nothing more to do and was killed because it did not end "
+                              "within %d s", self->process.pid, (int) (LEAVE_TIME / G_USEC_PER_SEC)));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+await_end (ParallelPoolWorker *self)
+{
+  if (self->timer == NULL)
+    self->timer = parallel_engine_add_timer (g_get_monotonic_time () + LEAVE_TIME, overdue_cb, self);
+}
+
+static void
+frame_cb (gpointer  owner,
+          guint     kind,
+          GBytes   *payload)
+{
+  ParallelPoolWorker *self = owner;
+  g_autoptr (GError) error = NULL;
+  gboolean starting = self->state == PARALLEL_POOL_WORKER_STARTING;
+  ParallelOutcome outcome;
+
+  if (kind == PARALLEL_FRAME_READY && starting)
+    ready (self, payload, &error);
+  else if (kind == PARALLEL_FRAME_SET_UP && starting)
+    set_up (self, payload, &error);
+  else if (kind == PARALLEL_FRAME_RESULT)
+    result (self, payload, &error);
+  else if (kind == PARALLEL_FRAME_ALIVE)
+    alive (self, payload, &error);
+  else if (kind == PARALLEL_FRAME_LEFT && self->state >= PARALLEL_POOL_WORKER_LEAVING && self->left == NULL)
+    {
+      if (parallel_frame_parse_outcome (payload, &outcome, &error))
+        {
+          self->left = g_bytes_ref (payload);
+          await_end (self);
+        }
+    }
+  else if (self->state < PARALLEL_POOL_WORKER_STOPPING)
+    g_set_error (&error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "it has sent a frame of the kind %u, which has no place here",
+                 kind);
+
+  if (error != NULL)
+    protest (self, error->message);
+}
+
+static void
+ended_cb (gpointer owner)
+{
+  ParallelPoolWorker *self = owner;
+
+  if (!self->exited)
+    await_end (self);
+}
+
+static void
+broken_cb (gpointer  owner,
+           GError   *error)
+{
+  protest (owner, error->message);
+  g_error_free (error);
+}
+
+static const ParallelWorkerLinkFuncs link_funcs =
+{
+  .frame = frame_cb,
+  .output = output_cb,
+  .mark = mark_cb,
+  .ended = ended_cb,
+  .broken = broken_cb,
+};
+
+/* ---- its process ---- */
+
+static void
+stopped_cb (gpointer    user_data,
+            const char *left)
+{
+  ParallelPoolWorker *self = user_data;
+  g_autofree char *signals = parallel_process_stop_dup_signals (self->stop);
+  ParallelStep *step = get_current_step (self);
+
+  if (signals != NULL && step != NULL)
+    parallel_step_add_to_stop_reason (step, "its worker was sent ", signals);
+  parallel_pool_worker_bury (self, left);
+}
+
+void
+parallel_pool_worker_stop (ParallelPoolWorker *self,
+                           const char         *text,
+                           double              grace)
+{
+  ParallelTree tree = { self->process.pid, self->process.mark };
+  ParallelStopSequence sequence;
+
+  if (self->stop != NULL || self->exited)
+    return;
+
+  /* It may go on to the next while it is asked to end. */
+  self->state = PARALLEL_POOL_WORKER_STOPPING;
+  parallel_pool_worker_recall (self);
+  if (self->process.pid == 0)
+    {
+      parallel_worker_link_close_input (self->link);   /* the server has not said yet who it is */
+      await_end (self);
+      return;
+    }
+
+  parallel_stop_sequence_parse (text, grace, &sequence, NULL);
+  self->stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, self);
+}
+
+static void
+failed_cb (gpointer  owner,
+           GError   *error)
+{
+  parallel_pool_worker_miscarry (owner, error);
+}
+
+static void
+exited_cb (gpointer owner,
+           int      wait_status)
+{
+  ParallelPoolWorker *self = owner;
+
+  self->exited = TRUE;
+  self->wait_status = wait_status;
+  parallel_worker_link_drain (self->link);
+  if (self->stop != NULL)
+    parallel_process_stop_exited (self->stop);
+  else
+    parallel_pool_worker_bury (self, NULL);
+}
+
+static const ParallelWorkerProcessFuncs process_funcs =
+{
+  .failed = failed_cb,
+  .exited = exited_cb,
+};
+
+void
+parallel_pool_worker_show (ParallelPoolWorker *self,
+                           ParallelStep       *step)
+{
+  parallel_step_set_process (step, NULL, self->process.pid, self->process.mark);
+  if (self->stack_signal != 0)
+    parallel_step_set_stacks (step, self->stack_signal, self->stack_fd);
+}
+
+void
+parallel_pool_worker_leave (ParallelPoolWorker *self)
+{
+  gboolean was_up = self->state == PARALLEL_POOL_WORKER_UP;
+
+  if (self->state >= PARALLEL_POOL_WORKER_LEAVING)
+    return;
+
+  self->state = PARALLEL_POOL_WORKER_LEAVING;
+  if (was_up && self->n_done > 0)
+    send_head (self, PARALLEL_FRAME_LEAVE, 0);
+  if (was_up && self->n_done > 0 && parallel_worker_task_get_has_onexit (self->pool->task))
+    {
+      self->onexit = self->pool->host_class->begin_onexit (self->pool->host, PARALLEL_TASK (self->pool->task));
+      parallel_pool_worker_show (self, self->onexit);
+      parallel_worker_link_flush (self->link);
+    }
+  else
+    {
+      parallel_worker_link_close_input (self->link);
+      await_end (self);
+    }
+}
+
+/* ---- its beginning ---- */
+
+static void
+open_extras (ParallelPoolWorker *self,
+             int                *stack_fd)
+{
+  *stack_fd = -1;
+  if (!parallel_fd_open_pipe (&self->claim_fds[0], &self->claim_fds[1], O_NONBLOCK))
+    self->claim_fds[0] = self->claim_fds[1] = -1;
+  if (!parallel_fd_open_pipe (&self->stack_fd, stack_fd, O_NONBLOCK))
+    self->stack_fd = *stack_fd = -1;
+}
+
+static gboolean
+greet (ParallelPoolWorker  *self,
+       const guint8        *token,
+       GError             **error)
+{
+  ParallelFrameStart hello = { .frame_limit = parallel_worker_task_get_frame_limit (self->pool->task), .token = token };
+  GBytes *setup = parallel_worker_task_get_setup (self->pool->task);
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+  int fds[2];
+  guint n_fds = 0;
+  int stack_fd;
+  gboolean success;
+
+  open_extras (self, &stack_fd);
+  if (self->claim_fds[0] >= 0)
+    {
+      hello.descriptors |= PARALLEL_FRAME_HAS_CLAIMS;
+      fds[n_fds++] = self->claim_fds[0];
+    }
+  if (stack_fd >= 0)
+    {
+      hello.descriptors |= PARALLEL_FRAME_HAS_STACKS;
+      fds[n_fds++] = stack_fd;
+    }
+  parallel_frame_put_start (head, &hello);
+  success = parallel_worker_link_start (self->link, head, fds, n_fds);
+  if (!success)
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "The worker could not be greeted: %s",
+                 g_strerror (errno));
+  parallel_fd_clear (&stack_fd);
+
+  if (success && setup != NULL)
+    {
+      send_head (self, PARALLEL_FRAME_SETUP, g_bytes_get_size (setup));
+      parallel_worker_link_send (self->link, setup);
+      parallel_worker_link_flush (self->link);
+    }
+  return success;
+}
+
+gboolean
+parallel_pool_worker_start (ParallelWorkerPool  *pool,
+                            GError             **error)
+{
+  ParallelPoolWorker *self = g_new0 (ParallelPoolWorker, 1);
+  guint8 token[PARALLEL_FRAME_TOKEN_SIZE];
+  GError *local_error = NULL;
+
+  for (gsize i = 0; i < sizeof token; i += sizeof (guint32))
+    {
+      guint32 number = g_random_int ();
+
+      memcpy (token + i, &number, sizeof number);
+    }
+
+  self->pool = pool;
+  self->claim_fds[0] = self->claim_fds[1] = self->stack_fd = -1;
+  self->early = g_byte_array_new ();
+  g_queue_init (&self->requests);
+  if (!parallel_worker_process_start (&self->process, parallel_worker_task_get_recipe (pool->task), &process_funcs,
+                                      self, error))
+    {
+      parallel_pool_worker_free (self);
+      return FALSE;
+    }
+
+  self->link = parallel_worker_link_new (self->process.input_fd, self->process.answers_fd, self->process.output_fd,
+                                         token, &link_funcs, self);
+  self->process.input_fd = self->process.answers_fd = self->process.output_fd = -1;
+  g_ptr_array_add (pool->workers, self);
+  if (!greet (self, token, &local_error))
+    give_up (self, local_error);
+
+  return TRUE;
+}
+
+void
+parallel_pool_worker_free (ParallelPoolWorker *self)
+{
+  if (self->timer != NULL)
+    {
+      g_source_destroy (self->timer);
+      g_source_unref (self->timer);
+    }
+  g_clear_pointer (&self->stop, parallel_process_stop_free);
+  g_clear_pointer (&self->link, parallel_worker_link_free);
+  parallel_worker_process_clear (&self->process);
+  parallel_fd_clear (&self->claim_fds[0]);
+  parallel_fd_clear (&self->claim_fds[1]);
+  parallel_fd_clear (&self->stack_fd);
+  g_queue_clear_full (&self->requests, (GDestroyNotify) parallel_pool_request_free);
+  g_byte_array_unref (self->early);
+  g_clear_pointer (&self->left, g_bytes_unref);
+  g_clear_error (&self->fault);
+  g_free (self);
+}

@@ -1,0 +1,34 @@
+/* parallel-server-link.h
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "parallel-worker-server-private.h"
+
+G_BEGIN_DECLS
+
+/* A running server, from its start to the end of its process. Engine thread only. */
+typedef struct _ParallelServerLink ParallelServerLink;
+
+ParallelServerLink  *parallel_server_link_new        (const char * const              *argv,
+                                                      const char * const              *env,
+                                                      GError                         **error);
+/* Takes @fd. */
+ParallelServerLink  *parallel_server_link_new_for_fd (int                              fd,
+                                                      int                              pid,
+                                                      GError                         **error);
+/* It is not wanted any more; with its process, it ends. */
+void                 parallel_server_link_close      (ParallelServerLink              *self);
+gboolean             parallel_server_link_has_ended  (ParallelServerLink              *self);
+
+/* Takes @fds. Keeps @holder until the worker has ended. */
+ParallelWorkerOrder *parallel_server_link_order      (ParallelServerLink              *self,
+                                                      const int                        fds[3],
+                                                      const char                      *mark,
+                                                      const ParallelWorkerOrderFuncs  *funcs,
+                                                      gpointer                         owner,
+                                                      ParallelWorkerServer            *holder);
+
+G_END_DECLS
