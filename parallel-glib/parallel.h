@@ -18,4 +18,5 @@
 #include <parallel-glib/parallel-task.h>
 #include <parallel-glib/parallel-types.h>
 #include <parallel-glib/parallel-version.h>
+#include <parallel-glib/parallel-worker.h>
 #undef PARALLEL_INSIDE
