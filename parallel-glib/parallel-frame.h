@@ -89,15 +89,15 @@ void                 parallel_frame_reader_set_limit (ParallelFrameReader  *self
                                                       guint32               limit);
 
 /* Where the next bytes go, and how many may: at least 1. The memory held grows with what has really come,
- * never with what a length promises. Then tell how many came. */
+ * never with what a length promises. Then tell how many came, and take what is complete before the next. */
 guint8              *parallel_frame_reader_reserve   (ParallelFrameReader  *self,
                                                       gsize                *room);
 void                 parallel_frame_reader_commit    (ParallelFrameReader  *self,
                                                       gsize                 n_bytes);
 
-/* The next whole frame: its kind, and its payload, as a GBytes without a copy for a big one. NULL without an
- * error: not all of it is there yet. NULL with an error (G_IO_ERROR_INVALID_DATA): a length of 0 or
- * beyond the limit; the reader is of no use any more. */
+/* The next whole frame: its kind, and its payload, as a GBytes without a copy for a big one, whose data (the
+ * first request's input, the result) is aligned for a GVariant. NULL without an error: not all of it is there yet. NULL
+ * with an error (G_IO_ERROR_INVALID_DATA): a length of 0 or beyond the limit; the reader is of no use any more. */
 GBytes              *parallel_frame_reader_take      (ParallelFrameReader  *self,
                                                       guint                *kind,
                                                       GError              **error);

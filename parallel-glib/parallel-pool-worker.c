@@ -130,14 +130,24 @@ find_request (ParallelPoolWorker *self,
   return NULL;
 }
 
+/* What has begun has a slot already, and so it comes before all that needs one. */
+static void
+push_in_front (ParallelWorkerPool  *pool,
+               ParallelPoolRequest *request)
+{
+  GList *l = pool->queue.head;
+
+  while (!request->begun && l != NULL && ((ParallelPoolRequest *) l->data)->begun)
+    l = l->next;
+  g_queue_insert_before (&pool->queue, l, request);
+}
+
 /* The numbers that are still in the pipe are of requests that the worker has not begun, and now never
- * will. The first request may be one of them, when it has begun for the run and the worker is not there yet: it
- * is given to the worker once more. */
+ * will. The first request may be one of them, when it has begun for the run and the worker was not there yet. */
 void
 parallel_pool_worker_recall (ParallelPoolWorker *self)
 {
   GQueue taken = G_QUEUE_INIT;
-  ParallelPoolRequest *again = NULL;
   ParallelPoolRequest *request;
   guint64 serial;
 
@@ -150,24 +160,13 @@ parallel_pool_worker_recall (ParallelPoolWorker *self)
       if (request == NULL)
         continue;
       g_queue_remove (&self->requests, request);
-      if (request->begun)
-        again = request;
-      else
-        g_queue_push_tail (&taken, request);
+      g_queue_push_tail (&taken, request);
     }
 
   while ((request = g_queue_pop_tail (&taken)) != NULL)
     {
       request->input = parallel_worker_task_encode (self->pool->task, request->step);
-      g_queue_push_head (&self->pool->queue, request);
-    }
-  if (again != NULL)
-    {
-      again->input = parallel_worker_task_encode (self->pool->task, again->step);
-      if (self->state < PARALLEL_POOL_WORKER_STOPPING && !self->exited)
-        parallel_pool_worker_give (self, &again, 1);
-      else
-        g_queue_push_head (&self->pool->queue, again);
+      push_in_front (self->pool, request);
     }
 }
 

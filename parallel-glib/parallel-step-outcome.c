@@ -123,6 +123,23 @@ parallel_step_dup_attempt_errors (ParallelStep *self)
 }
 
 /**
+ * parallel_step_dup_failure_details:
+ * @self: a step
+ *
+ * What the worker of a step that has failed says of the failure, in its own language's form: for steps of a
+ * [class@WorkerTask] with %PARALLEL_ENCODING_BYTES. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): the details of the last attempt, or %NULL if there are none
+ */
+GBytes *
+parallel_step_dup_failure_details (ParallelStep *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_STEP (self), NULL);
+
+  LOCKED_GETTER (self, GBytes *, self->failure_details != NULL ? g_bytes_ref (self->failure_details) : NULL);
+}
+
+/**
  * parallel_step_get_result:
  * @self: a step
  *

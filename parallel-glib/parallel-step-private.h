@@ -156,6 +156,7 @@ struct _ParallelStep
   GCancellable           *cancellable;    /* of the running attempt */
   GError                 *stop_reason;    /* why the running attempt is being stopped */
   GError                 *error;
+  GBytes                 *failure_details; /* of the last attempt, or NULL */
   GPtrArray              *attempt_errors; /* of char *, or NULL */
   GValue                  result;
   ParallelOutput         *outputs[PARALLEL_N_PARTS];
@@ -252,6 +253,9 @@ void            parallel_step_set_stacks         (ParallelStep            *self,
                                                   int                      fd);
 /* The code of the step has done what it had to do, and only has to end: its exit timeout begins. */
 void            parallel_step_begin_leaving      (ParallelStep            *self);
+/* A reference is taken. */
+void            parallel_step_set_failure_details (ParallelStep           *self,
+                                                  GBytes                  *details);
 void            parallel_step_set_exit           (ParallelStep            *self,
                                                   int                      exit_status,
                                                   int                      term_signal);

@@ -206,6 +206,7 @@ parallel_step_begin_again (ParallelStep *self,
   steal_attempt_locked (self, outputs, &result);
   clear_whereabouts_locked (self);
   g_clear_pointer (&self->diagnosis, g_free);
+  g_clear_pointer (&self->failure_details, g_bytes_unref);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->subprocess);
   g_clear_error (&self->stop_reason);
@@ -323,6 +324,16 @@ parallel_step_set_stacks (ParallelStep *self,
   parallel_step_lock (self);
   self->whereabouts.stack_signal = signum;
   self->whereabouts.stack_fd = fd;
+  parallel_step_unlock (self);
+}
+
+void
+parallel_step_set_failure_details (ParallelStep *self,
+                                   GBytes       *details)
+{
+  parallel_step_lock (self);
+  g_clear_pointer (&self->failure_details, g_bytes_unref);
+  self->failure_details = g_bytes_ref (details);
   parallel_step_unlock (self);
 }
 

@@ -121,6 +121,7 @@ parallel_step_finalize (GObject *object)
   g_clear_pointer (&self->name, g_free);
   g_clear_pointer (&self->status, g_free);
   g_clear_pointer (&self->diagnosis, g_free);
+  g_clear_pointer (&self->failure_details, g_bytes_unref);
   g_clear_pointer (&self->whereabouts.mark, g_free);
   if (G_IS_VALUE (&self->result))
     g_value_unset (&self->result);

@@ -125,6 +125,9 @@ PARALLEL_AVAILABLE_IN_ALL
 char            **parallel_step_dup_attempt_errors  (ParallelStep        *self) G_GNUC_WARN_UNUSED_RESULT;
 
 PARALLEL_AVAILABLE_IN_ALL
+GBytes           *parallel_step_dup_failure_details (ParallelStep        *self);
+
+PARALLEL_AVAILABLE_IN_ALL
 const GValue     *parallel_step_get_result          (ParallelStep        *self);
 
 PARALLEL_AVAILABLE_IN_ALL

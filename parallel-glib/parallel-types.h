@@ -139,8 +139,8 @@ typedef enum
  * ParallelEncoding:
  * @PARALLEL_ENCODING_VARIANT: inputs and results are [struct@GLib.Variant]s, and errors arrive with their domain and
  *   code
- * @PARALLEL_ENCODING_BYTES: inputs and results are [struct@GLib.Bytes], whose meaning is the worker's; a
- *   step that fails has the worker's details of that as its result
+ * @PARALLEL_ENCODING_BYTES: inputs and results are [struct@GLib.Bytes], whose meaning is the worker's; what it
+ *   says of a failure is in [method@Step.dup_failure_details]
  *
  * What the steps of a [class@WorkerTask] take and give.
  */

@@ -183,7 +183,7 @@ pop_begun (ParallelWorkerPool *self)
 
       g_queue_pop_head (&self->queue);
       if (request->begun)
-        return request;   /* a worker has died before it came to it */
+        return request;   /* its worker had not come to it */
       begin = parallel_worker_pool_begin (self, request, FALSE);
       if (begin == PARALLEL_BEGIN_BEGUN)
         return request;
@@ -284,6 +284,18 @@ watch_those_that_wait (ParallelWorkerPool *self)
     }
 }
 
+/* They are in front, and have their slots. */
+static guint
+count_begun (ParallelWorkerPool *self)
+{
+  guint n = 0;
+
+  for (GList *l = self->queue.head; l != NULL && ((ParallelPoolRequest *) l->data)->begun; l = l->next)
+    n++;
+
+  return n;
+}
+
 /* What is left in the queue has no worker to go to: makes some, as many as may work. */
 static void
 start_workers (ParallelWorkerPool *self)
@@ -298,7 +310,7 @@ start_workers (ParallelWorkerPool *self)
       n_starting += worker->state == PARALLEL_POOL_WORKER_STARTING;
     }
 
-  n_wanted = MIN (self->queue.length, self->host_class->get_slots (self->host));
+  n_wanted = MIN (self->queue.length, count_begun (self) + self->host_class->get_slots (self->host));
   while (n_starting < n_wanted && self->broken == NULL)
     {
       GError *error = NULL;
@@ -464,7 +476,7 @@ find_worker (ParallelWorkerPool *self,
   return NULL;
 }
 
-/* It has begun, but the worker died before it came to it. */
+/* It has begun, but no worker has come to it. */
 static void
 end_queued (ParallelWorkerPool *self,
             ParallelStep       *step)
@@ -488,15 +500,19 @@ parallel_worker_pool_stop_step (ParallelTask *task,
 {
   ParallelWorkerPool *self = find_pool_of (task, step);
   ParallelPoolWorker *worker = self != NULL ? find_worker (self, step) : NULL;
-  ParallelStepLimits limits;
+  ParallelStepLimits limits = parallel_step_get_attempt_limits (step);
 
+  if (self == NULL)
+    return;
+
+  /* If the worker has not come to it, it need not die. */
   if (worker != NULL)
-    {
-      limits = parallel_step_get_attempt_limits (step);
-      parallel_pool_worker_stop (worker, limits.stop_sequence, limits.kill_grace);
-    }
-  else if (self != NULL)
+    parallel_pool_worker_recall (worker);
+  if (find_worker (self, step) == NULL)
     end_queued (self, step);
+  else
+    parallel_pool_worker_stop (worker, limits.stop_sequence, limits.kill_grace);
+  parallel_worker_pool_schedule (self);
 }
 
 void
@@ -514,21 +530,26 @@ parallel_worker_pool_recall (ParallelTask *task,
                              gpointer      host)
 {
   ParallelWorkerPool *self = find_pool (task, host);
-  ParallelPoolRequest *request;
+  GList *previous;
 
   if (self == NULL)
     return;
 
   for (guint i = self->workers->len; i > 0; i--)
     parallel_pool_worker_recall (g_ptr_array_index (self->workers, i - 1));
-  while ((request = g_queue_peek_tail (&self->queue)) != NULL && !request->begun)
+  for (GList *l = self->queue.tail; l != NULL; l = previous)
     {
+      ParallelPoolRequest *request = l->data;
       ParallelStep *step = request->step;
 
-      g_queue_pop_tail (&self->queue);
+      previous = l->prev;
+      if (request->begun)
+        continue;
+      g_queue_delete_link (&self->queue, l);
       parallel_pool_request_free (request);
       self->host_class->give_back (self->host, step);
     }
+  parallel_worker_pool_schedule (self);
 }
 
 gboolean

@@ -97,8 +97,8 @@ gboolean             parallel_pool_worker_is_idle   (ParallelPoolWorker    *self
 void                 parallel_pool_worker_give      (ParallelPoolWorker    *self,
                                                      ParallelPoolRequest  **requests,
                                                      guint                  n_requests);
-/* Takes back all that the worker has not begun, to the head of the pool's queue. What has begun for the run,
- * but was not claimed, is given to it again, unless it is about to end. */
+/* Takes back all that the worker has not begun, to the head of the pool's queue. The first of that may have begun for
+ * the run. To be followed by a schedule. */
 void                 parallel_pool_worker_recall    (ParallelPoolWorker    *self);
 /* The step that it does is to be stopped, and the worker with it. */
 void                 parallel_pool_worker_stop      (ParallelPoolWorker    *self,

@@ -288,7 +288,7 @@ parallel_worker_task_get_frame_limit (ParallelWorkerTask *self)
 /**
  * parallel_worker_task_set_frame_limit: (set-property frame-limit)
  * @self: a worker task
- * @frame_limit: a number of bytes, at least 1024
+ * @frame_limit: a number of bytes, at least 65536
  *
  * Sets how big an input or a result may be.
  */

@@ -12,7 +12,7 @@
 
 G_BEGIN_DECLS
 
-#define PARALLEL_WORKER_TASK_MIN_FRAME 1024u
+#define PARALLEL_WORKER_TASK_MIN_FRAME 65536u
 
 struct _ParallelWorkerTask
 {

@@ -150,6 +150,26 @@ restore_error (const char *message,
   return g_error_new_literal (g_quark_from_string (domain), code, text);
 }
 
+static void
+set_result (ParallelWorkerTask *self,
+            ParallelStep       *step,
+            GBytes             *bytes)
+{
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  if (self->encoding == PARALLEL_ENCODING_BYTES)
+    {
+      g_value_init (&value, G_TYPE_BYTES);
+      g_value_set_boxed (&value, bytes);
+    }
+  else
+    {
+      g_value_init (&value, G_TYPE_VARIANT);
+      g_value_take_variant (&value, deserialise (bytes));
+    }
+  parallel_step_set_result (step, &value);
+}
+
 GError *
 parallel_worker_task_decode (ParallelWorkerTask    *self,
                              ParallelStep          *step,
@@ -157,28 +177,19 @@ parallel_worker_task_decode (ParallelWorkerTask    *self,
                              const ParallelOutcome *outcome)
 {
   g_autoptr (GBytes) bytes = slice (payload, outcome->data, outcome->size);
-  g_auto (GValue) value = G_VALUE_INIT;
   g_autofree char *message = NULL;
 
-  if (self->encoding == PARALLEL_ENCODING_BYTES)
-    {
-      g_value_init (&value, G_TYPE_BYTES);
-      g_value_set_boxed (&value, bytes);
-      parallel_step_set_result (step, &value);
-    }
-  else if (outcome->kind == PARALLEL_OUTCOME_DONE)
-    {
-      g_value_init (&value, G_TYPE_VARIANT);
-      g_value_take_variant (&value, deserialise (bytes));
-      parallel_step_set_result (step, &value);
-    }
-
   if (outcome->kind == PARALLEL_OUTCOME_DONE)
-    return NULL;
+    {
+      set_result (self, step, bytes);
+      return NULL;
+    }
 
   message = g_utf8_make_valid ((const char *) outcome->message, outcome->message_size);
   if (self->encoding == PARALLEL_ENCODING_VARIANT)
     return restore_error (message, bytes);
+
+  parallel_step_set_failure_details (step, bytes);
   return g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_FAILED, message);
 }
 

@@ -20,4 +20,5 @@
 #include <parallel-glib/parallel-version.h>
 #include <parallel-glib/parallel-worker-server.h>
 #include <parallel-glib/parallel-worker-task.h>
+#include <parallel-glib/parallel-worker.h>
 #undef PARALLEL_INSIDE

@@ -10,11 +10,13 @@ import gi
 gi.require_version('Parallel', '1')
 from gi.repository import Gio, GLib, Parallel
 
-CLASSES = ('AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task')
-ENUMS = ('Containment', 'HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError', 'StepState')
+CLASSES = ('AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task', 'Worker', 'WorkerServer',
+           'WorkerTask')
+ENUMS = ('Containment', 'Encoding', 'HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError',
+         'StepState')
 FUNCTIONS = ('run_steps', 'run_steps_async', 'run_steps_finish')
 CONSTANTS = ('MAJOR_VERSION', 'MINOR_VERSION', 'MICRO_VERSION', 'VERSION_S')
-CALLBACKS = ('AsyncFunction', 'Function')
+CALLBACKS = ('AsyncFunction', 'Function', 'WorkerExitFunction', 'WorkerFunction')
 # The parts of the engine, and what would shadow something of GObject or GLib.
 PRIVATE = ('Engine', 'Mailbox', 'Notifier', 'Output', 'Sequencer', 'Sink', 'Spawner', 'Spool', 'Turn', 'Mail')
 SHADOWING = ('Error', 'Object', 'Source')
