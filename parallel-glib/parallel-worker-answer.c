@@ -1,0 +1,168 @@
+/* parallel-worker-answer.c
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "parallel-worker-answer.h"
+
+#include <string.h>
+
+#include "parallel-run-error.h"
+
+/* A message is a line for a person; all of it is in the details. */
+#define MAX_MESSAGE (8 * 1024)
+
+char *
+parallel_worker_text_shorten (const char *text,
+                              gsize       max_size)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+
+  if (strlen (valid) > max_size)
+    *g_utf8_find_prev_char (valid, valid + max_size + 1) = 0;
+
+  return g_steal_pointer (&valid);
+}
+
+GVariant *
+parallel_worker_value_parse (GBytes  *bytes,
+                             GError **error)
+{
+  g_autoptr (GVariant) boxed = NULL;
+
+  if (g_bytes_get_size (bytes) == 0)
+    return g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+
+  boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+  if (!g_variant_is_normal_form (boxed))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "The input is not a serialised variant");
+      return NULL;
+    }
+  if (G_BYTE_ORDER == G_BIG_ENDIAN)
+    {
+      g_autoptr (GVariant) swapped = g_variant_byteswap (boxed);
+
+      return g_variant_get_variant (swapped);
+    }
+
+  return g_variant_get_variant (boxed);
+}
+
+gboolean
+parallel_worker_value_check_size (GVariant  *value,
+                                  guint32    limit,
+                                  GError   **error)
+{
+  gsize frame_overhead = 1 + sizeof (guint64) + 1 + 1 + strlen (g_variant_get_type_string (value));
+  gsize size = g_variant_get_size (value);
+
+  if (size <= limit - MIN (frame_overhead, limit))
+    return TRUE;
+
+  g_set_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_FAILED,
+               "The result has %" G_GSIZE_FORMAT " bytes, and the runner takes no more than %u",
+               size, limit);
+
+  return FALSE;
+}
+
+/* One line, whatever the error says. */
+static char *
+make_message (const GError *error)
+{
+  g_autofree char *message = parallel_worker_text_shorten (error->message, MAX_MESSAGE);
+
+  g_strstrip (message);
+  g_strdelimit (message, "\r\n", ' ');
+
+  return g_steal_pointer (&message);
+}
+
+static GVariant *
+describe_error (const GError *error)
+{
+  g_autofree char *message = g_utf8_make_valid (error->message, -1);
+
+  return g_variant_new ("(sis)", g_quark_to_string (error->domain), error->code, message);
+}
+
+/* The child's bytes, which may be many, are not copied. */
+static void
+set_value (ParallelWorkerAnswer *self,
+           GVariant             *value)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+
+  self->value = G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (owned) : g_variant_ref (owned);
+  self->type = g_byte_array_new ();
+  g_byte_array_append (self->type, (const guint8 *) "", 1);
+  g_byte_array_append (self->type, (const guint8 *) g_variant_get_type_string (value),
+                       strlen (g_variant_get_type_string (value)));
+}
+
+static void
+clear_value (ParallelWorkerAnswer *self)
+{
+  g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_pointer (&self->type, g_byte_array_unref);
+}
+
+static gsize
+measure_value (ParallelWorkerAnswer *self)
+{
+  return self->value != NULL ? g_variant_get_size (self->value) + self->type->len : 0;
+}
+
+void
+parallel_worker_answer_init (ParallelWorkerAnswer *self,
+                             guint32               limit,
+                             ParallelFrameKind     kind,
+                             guint64               serial,
+                             GVariant             *value,
+                             const GError         *failure)
+{
+  ParallelOutcome outcome = { value != NULL ? PARALLEL_OUTCOME_DONE : PARALLEL_OUTCOME_NOTHING };
+  g_autofree char *message = NULL;
+
+  *self = (ParallelWorkerAnswer) { g_byte_array_new () };
+  if (failure != NULL)
+    {
+      message = make_message (failure);
+      outcome = (ParallelOutcome) { PARALLEL_OUTCOME_FAILED, (const guint8 *) message, strlen (message) };
+      set_value (self, describe_error (failure));
+      /* Rather no details than no message. */
+      if (measure_value (self) > limit - 2 * MAX_MESSAGE)
+        clear_value (self);
+    }
+  else if (value != NULL)
+    {
+      set_value (self, value);
+    }
+
+  outcome.size = measure_value (self);
+  if (kind == PARALLEL_FRAME_RESULT)
+    parallel_frame_put_result (self->head, serial, &outcome);
+  else
+    parallel_frame_put_outcome (self->head, kind, &outcome);
+}
+
+void
+parallel_worker_answer_clear (ParallelWorkerAnswer *self)
+{
+  g_clear_pointer (&self->head, g_byte_array_unref);
+  clear_value (self);
+}
+
+void
+parallel_worker_answer_get_parts (ParallelWorkerAnswer *self,
+                                  struct iovec         *parts)
+{
+  parts[0] = (struct iovec) { self->head->data, self->head->len };
+  parts[1] = parts[2] = (struct iovec) { NULL, 0 };
+  if (self->value == NULL)
+    return;
+
+  parts[1] = (struct iovec) { (gpointer) g_variant_get_data (self->value), g_variant_get_size (self->value) };
+  parts[2] = (struct iovec) { self->type->data, self->type->len };
+}
