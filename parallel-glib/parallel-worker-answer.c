@@ -24,29 +24,66 @@ parallel_worker_text_shorten (const char *text,
   return g_steal_pointer (&valid);
 }
 
+/* Any bytes are an array of numbers, if they are enough for the last one. GVariant would look at each of them. */
+static gboolean
+is_array_of_numbers (const char *type,
+                     gsize       size)
+{
+  static const struct { const char *types; gsize size; } numbers[] =
+  {
+    { "y", 1 }, { "nq", 2 }, { "iuh", 4 }, { "xtd", 8 },
+  };
+
+  if (type[0] != 'a' || type[1] == 0 || type[2] != 0)
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    if (strchr (numbers[i].types, type[1]) != NULL)
+      return size % numbers[i].size == 0;
+
+  return FALSE;
+}
+
+/* NULL if the bytes are not in the normal form. */
+static GVariant *
+parse_child (GBytes *bytes)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+  const guint8 *end = memrchr (data, 0, size);
+  g_autofree char *type = NULL;
+  g_autoptr (GBytes) child = NULL;
+  g_autoptr (GVariant) value = NULL;
+  gboolean trusted;
+
+  if (end == NULL)
+    return NULL;
+  type = g_strndup ((const char *) end + 1, data + size - end - 1);
+  if (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
+    return NULL;
+
+  child = g_bytes_new_from_bytes (bytes, 0, end - data);
+  trusted = is_array_of_numbers (type, end - data);
+  value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), child, trusted));
+  if (!trusted && !g_variant_is_normal_form (value))
+    return NULL;
+
+  return G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (value) : g_steal_pointer (&value);
+}
+
 GVariant *
 parallel_worker_value_parse (GBytes  *bytes,
                              GError **error)
 {
-  g_autoptr (GVariant) boxed = NULL;
+  GVariant *value;
 
   if (g_bytes_get_size (bytes) == 0)
     return g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
 
-  boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
-  if (!g_variant_is_normal_form (boxed))
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "The input is not a serialised variant");
-      return NULL;
-    }
-  if (G_BYTE_ORDER == G_BIG_ENDIAN)
-    {
-      g_autoptr (GVariant) swapped = g_variant_byteswap (boxed);
+  value = parse_child (bytes);
+  if (value == NULL)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "The input is not a serialised variant");
 
-      return g_variant_get_variant (swapped);
-    }
-
-  return g_variant_get_variant (boxed);
+  return value;
 }
 
 gboolean

@@ -11,6 +11,10 @@
 
 G_BEGIN_DECLS
 
+/* The worker: what main() does if the first argument is "worker". */
+int      worker_program       (int           argc,
+                               char        **argv);
+
 /* The runner's side of the worker protocol, as plain as can be: bytes in and out of a worker, which is this program, started
  * again with the arguments "worker" and @mode. */
 
@@ -57,6 +61,8 @@ void     engine_say_start     (Engine       *self,
                                guint         descriptors);
 /* A value as the protocol has it. */
 GBytes  *engine_serialise     (GVariant     *value);
+#define STR(text) g_variant_new_string (text)
+
 /* A RUN with one request. */
 void     engine_request       (Engine       *self,
                                guint64       serial,
@@ -81,6 +87,8 @@ GVariant *engine_expect_result (Engine      *self,
 void     engine_expect_text   (Engine       *self,
                                guint64       serial,
                                const char   *expected);
+void     engine_put_claim     (Engine       *self,
+                               guint64       serial);
 /* A failure, and its details, if @domain is not NULL. */
 void     engine_expect_failure (Engine      *self,
                                guint64       serial,
