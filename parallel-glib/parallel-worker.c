@@ -7,9 +7,9 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "parallel-run-error.h"
+#include "parallel-worker-answer.h"
 #include "parallel-worker-channel.h"
 
 /**
@@ -58,9 +58,7 @@
 #define MAX_BURST        10
 #define REPORTS_A_SECOND 5
 
-/* A message is a line for a person; all of it is in the details. */
-#define MAX_MESSAGE (8 * 1024)
-#define MAX_STATUS  (4 * 1024)
+#define MAX_STATUS (4 * 1024)
 
 struct _ParallelWorker
 {
@@ -294,19 +292,6 @@ take_credit_locked (ParallelWorker *self,
   return TRUE;
 }
 
-/* UTF-8 of at most @max_size bytes. */
-static char *
-shorten (const char *text,
-         gsize       max_size)
-{
-  g_autofree char *valid = g_utf8_make_valid (text, -1);
-
-  if (strlen (valid) > max_size)
-    *g_utf8_find_prev_char (valid, valid + max_size + 1) = 0;
-
-  return g_steal_pointer (&valid);
-}
-
 /**
  * parallel_worker_report:
  * @self: a worker
@@ -327,7 +312,7 @@ parallel_worker_report (ParallelWorker *self,
   g_return_if_fail (PARALLEL_IS_WORKER (self));
 
   if (status != NULL)
-    text = shorten (status, MAX_STATUS);
+    text = parallel_worker_text_shorten (status, MAX_STATUS);
   now = g_get_monotonic_time ();
   g_mutex_lock (&self->mutex);
   if (self->busy)
@@ -342,91 +327,6 @@ parallel_worker_report (ParallelWorker *self,
   g_mutex_unlock (&self->mutex);
 }
 
-/* ---- values ---- */
-
-/* Values travel as the content of a variant, little-endian: the child's bytes, a zero, and its type. */
-static GVariant *
-parse_value (GBytes  *bytes,
-             GError **error)
-{
-  g_autoptr (GVariant) boxed = NULL;
-
-  if (g_bytes_get_size (bytes) == 0)
-    return g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
-
-  boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
-  if (!g_variant_is_normal_form (boxed))
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "The input is not a serialised variant");
-      return NULL;
-    }
-  if (G_BYTE_ORDER == G_BIG_ENDIAN)
-    {
-      g_autoptr (GVariant) swapped = g_variant_byteswap (boxed);
-
-      return g_variant_get_variant (swapped);
-    }
-
-  return g_variant_get_variant (boxed);
-}
-
-/* The two parts of a value, of which the first, which may be big, is not copied. */
-typedef struct
-{
-  GVariant *value;
-  GString  *type;
-} SerialisedValue;
-
-static void
-serialised_value_clear (SerialisedValue *self)
-{
-  g_clear_pointer (&self->value, g_variant_unref);
-  if (self->type != NULL)
-    g_string_free (g_steal_pointer (&self->type), TRUE);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SerialisedValue, serialised_value_clear)
-
-static SerialisedValue
-serialise (GVariant *value)
-{
-  SerialisedValue result = { NULL, g_string_new (NULL) };
-
-  g_string_append_c (result.type, 0);
-  g_string_append (result.type, g_variant_get_type_string (value));
-  result.value = G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (value) : g_variant_ref (value);
-
-  return result;
-}
-
-static gsize
-measure (const SerialisedValue *value)
-{
-  return value->value != NULL ? g_variant_get_size (value->value) + value->type->len : 0;
-}
-
-/* One line, whatever the error says. */
-static char *
-make_message (const GError *error)
-{
-  g_autofree char *message = shorten (error->message, MAX_MESSAGE);
-
-  g_strstrip (message);
-  g_strdelimit (message, "\r\n", ' ');
-
-  return g_steal_pointer (&message);
-}
-
-static SerialisedValue
-serialise_error (const GError *error)
-{
-  g_autofree char *message = g_utf8_make_valid (error->message, -1);
-  g_autoptr (GVariant) value =
-    g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (error->domain), error->code, message));
-
-  return serialise (value);
-}
-
 /* ---- answers ---- */
 
 /* All that a step has printed must be in the stream before its mark. Not of all streams, of which one
@@ -438,40 +338,6 @@ flush_output (void)
   fflush (stderr);
 }
 
-/* Puts the beginning of the frame into @buffer, and what comes after it into @data. */
-static void
-make_answer (ParallelWorker    *self,
-             ParallelFrameKind  kind,
-             guint64            serial,
-             GVariant          *value,
-             const GError      *failure,
-             GByteArray        *buffer,
-             SerialisedValue   *data)
-{
-  ParallelOutcome outcome = { value != NULL ? PARALLEL_OUTCOME_DONE : PARALLEL_OUTCOME_NOTHING };
-  g_autofree char *message = NULL;
-
-  if (failure != NULL)
-    {
-      message = make_message (failure);
-      outcome = (ParallelOutcome) { PARALLEL_OUTCOME_FAILED, (const guint8 *) message, strlen (message) };
-      *data = serialise_error (failure);
-      /* Rather no details than no message. */
-      if (measure (data) > self->channel.frame_limit - 2 * MAX_MESSAGE)
-        serialised_value_clear (data);
-    }
-  else if (value != NULL)
-    {
-      *data = serialise (value);
-    }
-
-  outcome.size = measure (data);
-  if (kind == PARALLEL_FRAME_RESULT)
-    parallel_frame_put_result (buffer, serial, &outcome);
-  else
-    parallel_frame_put_outcome (buffer, kind, &outcome);
-}
-
 /* SET_UP, RESULT or LEFT. @value and @failure: NULL both for nothing to be done. */
 static gboolean
 answer (ParallelWorker     *self,
@@ -481,18 +347,12 @@ answer (ParallelWorker     *self,
         const GError       *failure,
         GError            **error)
 {
-  g_autoptr (GByteArray) buffer = g_byte_array_new ();
-  g_auto (SerialisedValue) data = { NULL, NULL };
-  struct iovec parts[3] = { { NULL, 0 } };
+  g_auto (ParallelWorkerAnswer) frame = { NULL };
+  struct iovec parts[PARALLEL_WORKER_ANSWER_PARTS];
   gboolean success;
 
-  make_answer (self, kind, serial, value, failure, buffer, &data);
-  parts[0] = (struct iovec) { buffer->data, buffer->len };
-  if (data.value != NULL)
-    {
-      parts[1] = (struct iovec) { (gpointer) g_variant_get_data (data.value), g_variant_get_size (data.value) };
-      parts[2] = (struct iovec) { data.type->str, data.type->len };
-    }
+  parallel_worker_answer_init (&frame, self->channel.frame_limit, kind, serial, value, failure);
+  parallel_worker_answer_get_parts (&frame, parts);
 
   flush_output ();
   g_mutex_lock (&self->mutex);
@@ -504,25 +364,6 @@ answer (ParallelWorker     *self,
   return success;
 }
 
-/* A result that the runner would not take is a failure of the step, not of the worker. */
-static gboolean
-check_size (ParallelWorker  *self,
-            GVariant        *value,
-            GError         **error)
-{
-  gsize frame_overhead = 1 + sizeof (guint64) + 1 + 1 + strlen (g_variant_get_type_string (value));
-  gsize size = g_variant_get_size (value);
-
-  if (size <= self->channel.frame_limit - MIN (frame_overhead, self->channel.frame_limit))
-    return TRUE;
-
-  g_set_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_FAILED,
-               "The result has %" G_GSIZE_FORMAT " bytes, and the runner takes no more than %u",
-               size, self->channel.frame_limit);
-
-  return FALSE;
-}
-
 /* Calls @function with what is in @bytes. */
 static GVariant *
 call (ParallelWorker          *self,
@@ -531,7 +372,7 @@ call (ParallelWorker          *self,
       GBytes                  *bytes,
       GError                 **error)
 {
-  g_autoptr (GVariant) input = parse_value (bytes, error);
+  g_autoptr (GVariant) input = parallel_worker_value_parse (bytes, error);
   g_autoptr (GVariant) result = NULL;
   GError *local = NULL;
 
@@ -553,7 +394,7 @@ call (ParallelWorker          *self,
                            "The function failed without an error (see the output of the step)");
       return NULL;
     }
-  if (!check_size (self, result, error))
+  if (!parallel_worker_value_check_size (result, self->channel.frame_limit, error))
     return NULL;
 
   return g_steal_pointer (&result);

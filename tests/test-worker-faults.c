@@ -3,479 +3,257 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
-#include <signal.h>
-#include <string.h>
+/* What goes wrong with a worker: in its steps, in what it is told, and with the runner. */
 
 #include "worker-support.h"
 
-/* Workers that die, hang, do not start, or speak nonsense; and how they leave. */
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OUTPUT_AT_EOF  "The runner has closed the worker's input, and not told it to leave"
+#define NO_RUNNER      "The program was started as a worker, but what comes on its standard input is not from a runner: "
+#define NOT_UNDERSTOOD "The runner has said what is not understood: "
 
 static void
-assert_message (ParallelStep *step,
-                const char   *text)
+send_raw (Engine     *engine,
+          guint64     serial,
+          const void *data,
+          gsize       size)
 {
-  g_autoptr (GError) error = parallel_step_dup_error (step);
+  g_autoptr (GByteArray) request = g_byte_array_new ();
 
-  g_assert_nonnull (error);
-  if (strstr (error->message, text) == NULL)
-    g_error ("“%s” is not in “%s”", text, error->message);
+  parallel_frame_put_request (request, serial, 0, size);
+  if (size > 0)
+    g_byte_array_append (request, data, size);
+  engine_frame (engine, PARALLEL_FRAME_RUN, request->data, request->len);
 }
 
-/* ---- death ---- */
-
+/* No bytes are no input; bad ones are a failure of the step, and the worker goes on. */
 static void
-test_killed (void)
+test_raw_values (void)
 {
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (g_object_ref (task));
-  GOutputStream *sink = test_capture (runner);
-  g_autoptr (ParallelStep) first = NULL;
-  g_autoptr (ParallelStep) killed = NULL;
-  g_autoptr (ParallelStep) exited = NULL;
-  g_autoptr (ParallelStep) last = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *printed = NULL;
+  static const char * const bad[] = { "abc", "a\0s", "\0\0\0", "\0(", "abc\0s", "abc\0i", "abc\0aq", "\0*", "\0a?", "\0()" };
+  static const gsize sizes[] = { 3, 3, 3, 2, 5, 5, 6, 2, 3, 3 };
+  Engine *engine = engine_start_ready ("", ENGINE_PLAIN);
+  g_autoptr (GVariant) nothing = NULL;
 
-  g_test_summary ("A death fails the step, with how it died, and what it had printed is in its place");
-  parallel_background_task_runner_set_max_parallel (runner, 2);
-  first = worker_put (runner, "print", "%s", "1");
-  killed = worker_put (runner, "kill", "%s", "abc");
-  exited = worker_put (runner, "exit", "%d", 3);
-  last = worker_put (runner, "print", "%s", "4");
-  error = worker_wait_for_failure (runner);
-
-  test_assert_step_error (killed, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT);
-  g_assert_cmpint (parallel_step_get_term_signal (killed), ==, SIGKILL);
-  assert_message (killed, "was ended by signal 9 (Killed) while it was doing the step");
-  test_assert_step_error (exited, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT);
-  g_assert_cmpint (parallel_step_get_exit_status (exited), ==, 3);
-  assert_message (exited, "exited with status 3");
-  printed = test_captured (sink);
-  g_assert_cmpstr (printed, ==, "1-out\n1-err\n1-direct\n1-program\n1-error\n1-endabc"
-                   "4-out\n4-err\n4-direct\n4-program\n4-error\n4-end");
-  g_assert_finalize_object (runner);
-}
-
-static void
-test_one_dies (void)
-{
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
-  g_autofree char *path = test_path ("counter");
-  g_autofree char *text = NULL;
-  g_autoptr (GError) error = NULL;
-
-  g_test_summary ("20 steps, one of which kills its worker: the others are done once each");
-  for (guint i = 0; i < 20; i++)
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
-      g_autoptr (ParallelStep) step = worker_put (runner, i == 3 ? "kill" : "write-name", "%s", i == 3 ? "" : path);
+      send_raw (engine, i + 1, bad[i], sizes[i]);
+      engine_expect_failure (engine, i + 1, "The input is not a serialised variant", "g-io-error-quark",
+                             G_IO_ERROR_INVALID_DATA, "The input is not a serialised variant");
     }
-  error = worker_wait_for_failure (runner);
-  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, 19);
-  g_assert_cmpuint (parallel_background_task_runner_get_n_failed (runner), ==, 1);
-  text = test_read_file (path);
-  g_assert_cmpuint (strlen (text), ==, 19);
+  send_raw (engine, 11, NULL, 0);
+  nothing = engine_expect_result (engine, 11);
+  g_assert_cmpstr (g_variant_get_type_string (nothing), ==, "()");
+  send_raw (engine, 12, "abc\0\0s", 6);
+  engine_expect_text (engine, 12, "abc");
+  engine_leave (engine, PARALLEL_OUTCOME_NOTHING);
+  engine_finish (engine, 0, NULL);
 }
 
 static void
-test_many_die (void)
+test_failures (void)
 {
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 3);
-  g_autofree char *path = test_path ("counter");
-  g_autoptr (GPtrArray) steps = test_steps_new ();
-  g_autoptr (GError) error = NULL;
-  g_autofree char *text = NULL;
+  Engine *engine = engine_start_ready ("", ENGINE_PLAIN);
+  g_autofree char *start = g_strnfill (8192, 'x');
+  g_autofree char *whole = g_strnfill (1000000, 'x');
+  g_autoptr (GVariant) result = NULL;
 
-  g_test_summary ("Quick steps wait in front of workers that die: none is lost, none is done twice, none is blamed");
-  for (guint i = 0; i < 600; i++)
-    g_ptr_array_add (steps, worker_put (runner, i % 20 == 19 ? "kill" : "write-name", "%s", i % 20 == 19 ? "" : path));
-  error = worker_wait_for_failure (runner);
-  for (guint i = 0; i < steps->len; i++)
-    g_assert_cmpint (parallel_step_get_state (g_ptr_array_index (steps, i)), ==,
-                     i % 20 == 19 ? PARALLEL_STEP_STATE_FAILED : PARALLEL_STEP_STATE_SUCCEEDED);
-  text = test_read_file (path);
-  g_assert_cmpuint (strlen (text), ==, 570);
+  engine_request (engine, 1, 0, STR ("error"));
+  engine_expect_failure (engine, 1, "Not found \357\277\275", "g-io-error-quark", G_IO_ERROR_NOT_FOUND,
+                         "Not\nfound \357\277\275\n");
+  engine_request (engine, 2, 0, STR ("null"));
+  engine_expect_failure (engine, 2, "The function failed without an error (see the output of the step)",
+                         "parallel-run-error-quark", 0,
+                         "The function failed without an error (see the output of the step)");
+  engine_request (engine, 3, 0, STR ("long-error"));
+  engine_expect_failure (engine, 3, start, "g-io-error-quark", G_IO_ERROR_NOT_FOUND, whole);
+  engine_request (engine, 4, 0, STR ("fine"));
+  engine_expect_text (engine, 4, "fine");
+  engine_leave (engine, PARALLEL_OUTCOME_NOTHING);
+  engine_finish (engine, 0, "<1><2><3><4>");
 }
 
+/* Neither the result nor the failure may be more than the runner takes. */
 static void
-test_attempts (void)
+test_limit (void)
 {
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
-  g_autofree char *path = test_path ("died");
-  g_autoptr (ParallelStep) once = worker_put (runner, "kill-once", "%s", path);
-  g_autoptr (ParallelStep) always = worker_put (runner, "kill", "%s", "said ");
-  g_autoptr (GError) error = NULL;
+  Engine *engine = engine_start ("", ENGINE_PLAIN);
+  /* length 1, serial 8, outcome 1, zero of the string 1, zero 1, type 1 */
+  static const gsize most = PARALLEL_FRAME_HANDSHAKE_LIMIT - 13;
+  g_autofree char *command = NULL;
+  g_autofree char *start = g_strnfill (8192, 'x');
 
-  g_test_summary ("A step is tried again with another worker");
-  parallel_background_task_runner_set_max_attempts (runner, 3);
-  error = worker_wait_for_failure (runner);
-  g_assert_cmpstr (worker_get_text (once), ==, path);
-  g_assert_cmpuint (parallel_step_get_attempt (once), ==, 2);
-  g_assert_cmpuint (parallel_step_get_attempt (always), ==, 3);
-  test_assert_output (always, PARALLEL_OUTPUT_STREAM_STDOUT, "said ");
-}
-
-static void
-test_death_in_big_input (void)
-{
-  const gsize size = 64 * 1024 * 1024;
-  const char *argv[] = {
-    "/bin/sh", "-c", "printf '\\014\\000\\000\\000\\101\\001\\000\\000\\000\\001\\000\\000\\000\\000hi'; "
-    "head -c 1000 >/dev/null; kill -KILL $$", NULL
-  };
-  g_autoptr (ParallelTask) task = parallel_worker_task_new (argv);
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
-  g_auto (GValue) input = G_VALUE_INIT;
-  g_autoptr (ParallelStep) step = NULL;
-  g_autoptr (GError) error = NULL;
-
-  g_test_summary ("A worker that dies while it is sent 64 MiB");
-  g_value_init (&input, G_TYPE_VARIANT);
-  g_value_set_variant (&input, g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (size), size, TRUE, NULL,
-                                                        NULL));
-  step = parallel_step_new (g_object_ref (task), &input);
-  test_put_step (runner, step);
-  error = worker_wait_for_failure (runner);
-  test_assert_step_error (step, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT);
-  g_assert_cmpint (parallel_step_get_term_signal (step), ==, SIGKILL);
-  g_free ((gpointer) g_variant_get_data (g_value_get_variant (&input)));
-}
-
-/* ---- workers that are none ---- */
-
-static void
-assert_pool_broken (ParallelTask *task,
-                    const char   *text)
-{
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
-  g_autoptr (GPtrArray) steps = test_steps_new ();
-  g_autoptr (GError) error = NULL;
-
-  for (guint i = 0; i < 5; i++)
-    g_ptr_array_add (steps, worker_put (runner, "echo", "%u", i));
-  error = worker_wait_for_failure (runner);
-  for (guint i = 0; i < steps->len; i++)
+  engine->limit = PARALLEL_FRAME_HANDSHAKE_LIMIT;
+  engine_say_start (engine, 0);
+  g_bytes_unref (engine_expect (engine, PARALLEL_FRAME_READY));
+  for (guint i = 0; i < 2; i++)
     {
-      test_assert_step_error (g_ptr_array_index (steps, i), PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_POOL_BROKEN);
-      assert_message (g_ptr_array_index (steps, i), text);
+      command = g_strdup_printf ("shell head -c %u /dev/zero | tr '\\0' x", (guint) most + i);
+      engine_request (engine, i + 1, 0, STR (command));
+      g_free (command);
     }
+  command = g_strnfill (most, 'x');
+  engine_expect_text (engine, 1, command);
+  engine_expect_failure (engine, 2, "The result has 65525 bytes, and the runner takes no more than 65536", NULL, 0, NULL);
+  engine_request (engine, 3, 0, STR ("long-error"));
+  engine_expect_failure (engine, 3, start, NULL, 0, NULL);
+  engine_leave (engine, PARALLEL_OUTCOME_NOTHING);
+  engine_finish (engine, 0, "<1><2><3>");
 }
 
 static void
-assert_program_is_no_worker (const char *script,
-                             const char *text)
+test_crash (void)
 {
-  const char *argv[] = { "/bin/sh", "-c", script, NULL };
-  g_autoptr (ParallelTask) task = parallel_worker_task_new (argv);
+  Engine *engine = engine_start_ready ("onexit", ENGINE_PLAIN);
 
-  assert_pool_broken (task, text);
+  engine_request (engine, 1, 0, STR ("a"));
+  engine_request (engine, 2, 0, STR ("kill"));
+  engine_expect_text (engine, 1, "a");
+  engine_finish (engine, -SIGKILL, "<1>last words");
+}
+
+/* Where something between the two has lost the descriptors. */
+static void
+test_claims_lost (void)
+{
+  Engine *engine = engine_start ("", ENGINE_PLAIN);
+  g_autoptr (GBytes) payload = NULL;
+  ParallelFrameReady ready;
+
+  engine_say_start (engine, PARALLEL_FRAME_HAS_CLAIMS | PARALLEL_FRAME_HAS_STACKS);
+  payload = engine_expect (engine, PARALLEL_FRAME_READY);
+  g_assert_true (parallel_frame_parse_ready (payload, &ready, NULL));
+  g_assert_cmpuint (ready.descriptors, ==, 0);
+  engine_request (engine, 1, 0, STR ("a"));
+  engine_expect_text (engine, 1, "a");
+  engine_request (engine, 2, PARALLEL_FRAME_CLAIMED, STR ("b"));
+  engine_finish (engine, 3, "<1>A request is claimed, without claims");
 }
 
 static void
-test_no_worker (void)
+test_claims_wrong (void)
 {
-  const char *argv[] = { "/nonexistent/worker", NULL };
-  g_autoptr (ParallelTask) missing = parallel_worker_task_new (argv);
-  g_autoptr (ParallelTask) failing = worker_task_new ();
+  Engine *before = engine_start_ready ("", ENGINE_SOCKET | ENGINE_CLAIMS);
+  Engine *cut = engine_start_ready ("", ENGINE_SOCKET | ENGINE_CLAIMS);
+  Engine *closed = engine_start_ready ("", ENGINE_SOCKET | ENGINE_CLAIMS);
 
-  g_test_summary ("Workers that cannot start are given up, with what they said");
-  assert_pool_broken (missing, "“/nonexistent/worker” does not exist");
-  assert_program_is_no_worker ("echo no such module >&2; exit 4", "exited with status 4 before it was ready: no such module");
-  assert_program_is_no_worker ("echo Welcome to the machine; exec sleep 1000", "“Welcome to the machine”");
-  parallel_worker_task_set_setup_variant (PARALLEL_WORKER_TASK (failing), g_variant_new_string ("fail"));
-  assert_pool_broken (failing, "the setup went wrong");
-}
+  engine_put_claim (before, 4);
+  engine_request (before, 5, PARALLEL_FRAME_CLAIMED, STR ("a"));
+  engine_finish (before, 3, "A claim is of a request that was before");
 
-/* After READY, in the same way. */
-static void
-assert_nonsense (const char *bytes,
-                 const char *text)
-{
-  g_autofree char *script = g_strdup_printf (
-    "printf '\\014\\000\\000\\000\\101\\001\\000\\000\\000\\001\\000\\000\\000\\000hi%s'; exec sleep 1000", bytes);
-  const char *argv[] = { "/bin/sh", "-c", script, NULL };
-  g_autoptr (ParallelTask) task = parallel_worker_task_new (argv);
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
-  g_autoptr (ParallelStep) step = worker_put (runner, "echo", "%s", "x");
-  g_autoptr (GError) error = worker_wait_for_failure (runner);
+  g_assert_cmpint (write (cut->claims[1], "abc", 3), ==, 3);
+  engine_request (cut, 5, PARALLEL_FRAME_CLAIMED, STR ("a"));
+  engine_finish (cut, 3, "What comes as claims is not understood");
 
-  test_assert_step_error (step, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT);
-  assert_message (step, text);
+  close (closed->claims[1]);
+  closed->claims[1] = -1;
+  engine_request (closed, 5, PARALLEL_FRAME_CLAIMED, STR ("a"));
+  engine_finish (closed, 2, "The runner has closed the claims");
 }
 
 static void
-test_nonsense (void)
+test_runner_goes (void)
 {
-  g_test_summary ("A worker that does not keep to the protocol is killed, and its step fails with what was wrong");
-  assert_nonsense ("\\000\\000\\000\\000", "worker protocol");
-  assert_nonsense ("\\377\\377\\377\\377x", "worker protocol");
-  assert_nonsense ("\\001\\000\\000\\000\\001", "kind 1");
-  assert_nonsense ("\\012\\000\\000\\000\\103\\011\\000\\000\\000\\000\\000\\000\\000\\000", "what it was not asked");
-}
+  Engine *idle = engine_start_ready ("onexit", ENGINE_PLAIN);
+  Engine *busy = engine_start_ready ("", ENGINE_PLAIN);
+  Engine *early = engine_start ("", ENGINE_PLAIN);
 
-/* ---- limits and stopping ---- */
+  engine_request (idle, 1, 0, STR ("a"));
+  engine_expect_text (idle, 1, "a");
+  engine_finish (idle, 2, "<1>[freed onexit]" OUTPUT_AT_EOF);
 
-static void
-test_hung (void)
-{
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
-  g_autoptr (ParallelStep) hung = worker_step_new (task, "hang", "");
-  g_autoptr (ParallelStep) deaf = worker_step_new (task, "hang-deaf", "");
-  g_autoptr (ParallelStep) after = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *diagnosis = NULL;
+  /* It must not die of SIGPIPE. */
+  close (busy->out);
+  busy->out = -1;
+  engine_request (busy, 1, 0, STR ("a"));
+  engine_finish (busy, 2, "<1>Cannot answer the runner: Broken pipe");
 
-  g_test_summary ("A step that hangs is stopped with its worker, if need be by SIGKILL");
-  parallel_step_set_timeout (hung, 0.2);
-  parallel_step_set_timeout (deaf, 0.2);
-  parallel_step_set_kill_grace (deaf, 0.1);
-  test_put_step (runner, hung);
-  test_put_step (runner, deaf);
-  after = worker_put (runner, "echo", "%s", "after");
-  error = worker_wait_for_failure (runner);
-  test_assert_step_error (hung, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT);
-  test_assert_step_error (deaf, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT);
-  assert_message (deaf, "SIGKILL");
-  g_assert_cmpstr (worker_get_text (after), ==, "after");
-  diagnosis = parallel_step_dup_diagnosis (hung);
-  g_assert_nonnull (strstr (diagnosis, "test-worker-faults"));
+  engine_write (early, "\35\0\0", 3);
+  engine_finish (early, 2, NO_RUNNER OUTPUT_AT_EOF);
 }
 
 static void
-test_silent (void)
+check_refused (gboolean    ready,
+               const void *data,
+               gsize       size,
+               const char *message)
 {
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
-  g_autoptr (ParallelStep) beating = worker_put (runner, "beat", "%s", "alive");
-  g_autoptr (ParallelStep) silent = worker_put (runner, "hang", "%s", "");
-  g_autoptr (GError) error = NULL;
-  g_autofree char *status = NULL;
+  Engine *engine = ready ? engine_start_ready ("", ENGINE_PLAIN) : engine_start ("", ENGINE_PLAIN);
 
-  g_test_summary ("Signs of life keep a step from its silence timeout");
-  parallel_background_task_runner_set_silence_timeout (runner, 0.7 * test_time_factor ());
-  error = worker_wait_for_failure (runner);
-  test_assert_step_error (silent, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_SILENT);
-  g_assert_cmpstr (worker_get_text (beating), ==, "alive");
-  g_assert_cmpfloat (parallel_step_get_progress (beating), ==, 0.5);
-  status = parallel_step_dup_status (beating);
-  g_assert_cmpstr (status, ==, "half");
+  engine_write (engine, data, size);
+  engine_finish (engine, 3, message);
+}
+
+#define BYTES(text) text, sizeof (text) - 1
+
+static void
+test_malformed (void)
+{
+  check_refused (FALSE, BYTES ("\0\0\0\0"), NO_RUNNER NOT_UNDERSTOOD "A frame of length 0");
+  check_refused (FALSE, BYTES ("\1\0\1\0"),
+                 NO_RUNNER NOT_UNDERSTOOD "A frame of 65537 bytes, where 65536 are the limit");
+  check_refused (FALSE, BYTES ("\1\0\0\0\4"), NO_RUNNER "The first frame is no START");
+  check_refused (FALSE, BYTES ("\1\0\0\0\1"), NO_RUNNER "A START without PGLW");
+  check_refused (FALSE, BYTES ("hello, is there anyone?\n"),
+                 NO_RUNNER NOT_UNDERSTOOD "A frame of 1819043176 bytes, where 65536 are the limit");
+  check_refused (TRUE, BYTES ("\0\0\0\0"), NOT_UNDERSTOOD "A frame of length 0");
+  check_refused (TRUE, BYTES ("\1\0\0\0\5"), NOT_UNDERSTOOD "a frame of an unknown kind");
+  check_refused (TRUE, BYTES ("\1\0\0\0\1"), NOT_UNDERSTOOD "a frame of an unknown kind");
+  check_refused (TRUE, BYTES ("\377\377\377\377\3"),
+                 NOT_UNDERSTOOD "A frame of 4294967295 bytes, where 104857600 are the limit");
+  check_refused (TRUE, BYTES ("\1\0\0\0\3"), NOT_UNDERSTOOD "A RUN with a truncated request");
+  check_refused (TRUE, BYTES ("\16\0\0\0\3\1\0\0\0\0\0\0\0\0\1\0\0\0"), NOT_UNDERSTOOD "A RUN with a truncated request");
+  check_refused (TRUE, BYTES ("\16\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0\0"), NOT_UNDERSTOOD "A request with the serial 0");
+  check_refused (TRUE, BYTES ("\2\0\0\0\4x"), NOT_UNDERSTOOD "a LEAVE with a payload");
 }
 
 static void
-test_cancel (void)
+test_same_serial (void)
 {
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
-  g_autoptr (ParallelStep) running = worker_put (runner, "hang", "%s", "");
-  g_autoptr (ParallelStep) waiting = worker_put (runner, "echo", "%s", "never");
-  g_autoptr (ParallelStep) after = worker_put (runner, "echo", "%s", "after");
-  g_autoptr (GError) error = NULL;
+  Engine *engine = engine_start_ready ("", ENGINE_PLAIN);
 
-  g_test_summary ("A step that runs and one that waits are cancelled, and the next one is not");
-  test_iterate_until (NULL, parallel_step_get_state (running) == PARALLEL_STEP_STATE_RUNNING);
-  parallel_step_cancel (waiting);
-  parallel_step_cancel (running);
-  error = worker_wait_for_failure (runner);
-  test_assert_step_error (running, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED);
-  test_assert_step_error (waiting, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED);
-  g_assert_cmpstr (worker_get_text (after), ==, "after");
-}
-
-/* Quick steps first, so that some wait in front of the workers. */
-static void
-assert_halted (ParallelHaltMode mode)
-{
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
-  g_autofree char *path = test_path (mode == PARALLEL_HALT_NOW ? "now" : "soon");
-  g_autoptr (GPtrArray) steps = test_steps_new ();
-  guint n_succeeded;
-  guint n_written;
-  g_autofree char *text = NULL;
-
-  for (guint i = 0; i < 20000; i++)
-    g_ptr_array_add (steps, worker_put (runner, "write-name", "%s", path));
-  test_iterate_until (NULL, parallel_background_task_runner_get_n_succeeded (runner) > 200);
-  parallel_background_task_runner_halt (runner, mode);
-  g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
-
-  n_succeeded = parallel_background_task_runner_get_n_succeeded (runner);
-  text = test_read_file (path);
-  n_written = strlen (text);
-  g_assert_cmpuint (n_succeeded, <, 20000);
-  for (guint i = 0; i < steps->len; i++)
-    {
-      ParallelStepState state = parallel_step_get_state (g_ptr_array_index (steps, i));
-
-      n_written -= state == PARALLEL_STEP_STATE_SUCCEEDED;
-      if (state == PARALLEL_STEP_STATE_HALTED)
-        g_assert_cmpint (mode, ==, PARALLEL_HALT_NOW);
-      else
-        g_assert_true (state == PARALLEL_STEP_STATE_SUCCEEDED || state == PARALLEL_STEP_STATE_SKIPPED);
-    }
-  /* What was written without success was being done when it was stopped, or waited in front of its worker. */
-  g_assert_cmpuint (n_written, <=, mode == PARALLEL_HALT_NOW ? 2 * (1 + 32) : 0);
+  engine_request (engine, 2, 0, STR ("a"));
+  engine_expect_text (engine, 2, "a");
+  engine_request (engine, 2, 0, STR ("a"));
+  engine_finish (engine, 3, "<2>" NOT_UNDERSTOOD "a request that is not after the one before");
 }
 
 static void
-test_halt (void)
+test_terminal (void)
 {
-  g_test_summary ("What has not begun is skipped, and nothing but the running steps is stopped");
-  assert_halted (PARALLEL_HALT_SOON);
-  assert_halted (PARALLEL_HALT_NOW);
-}
+  Engine *engine = engine_start ("", ENGINE_TERMINAL);
+  int status_kept_open = engine->in;
 
-static void
-test_pause (void)
-{
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
-  guint n_succeeded;
-
-  g_test_summary ("Nothing begins in a pause, and all goes on after it");
-  for (guint i = 0; i < 5000; i++)
-    {
-      g_autoptr (ParallelStep) step = worker_put (runner, "echo", "%u", i);
-    }
-  test_iterate_until (NULL, parallel_background_task_runner_get_n_succeeded (runner) > 100);
-  parallel_background_task_runner_pause (runner);
-  test_iterate_until (NULL, parallel_background_task_runner_get_n_running (runner) == 0);
-  n_succeeded = parallel_background_task_runner_get_n_succeeded (runner);
-  g_assert_cmpuint (n_succeeded + parallel_background_task_runner_get_n_pending (runner), ==, 5000);
-  parallel_background_task_runner_resume (runner);
-  test_close_and_wait (runner);
-  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, 5000);
-}
-
-static void
-test_dropped (void)
-{
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  ParallelBackgroundTaskRunner *runner = worker_runner_new (task, 2);
-  g_autoptr (ParallelStep) step = worker_put (runner, "hang", "%s", "");
-
-  g_test_summary ("A runner that nobody has any more stops its workers");
-  test_iterate_until (NULL, parallel_step_get_state (step) == PARALLEL_STEP_STATE_RUNNING);
-  g_object_unref (runner);
-  test_iterate_until (NULL, parallel_step_get_state (step) == PARALLEL_STEP_STATE_HALTED);
-}
-
-static void
-test_never_started (void)
-{
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
-  g_autoptr (ParallelStep) step = NULL;
-
-  g_test_summary ("A run that is halted before anything was handed over ends");
-  parallel_background_task_runner_pause (runner);
-  step = worker_put (runner, "echo", "%s", "x");
-  parallel_background_task_runner_halt (runner, PARALLEL_HALT_NOW);
-  g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
-  g_assert_cmpint (parallel_step_get_state (step), ==, PARALLEL_STEP_STATE_SKIPPED);
-}
-
-/* ---- the end ---- */
-
-/* Two steps at the same time, so that there are two workers, and then their end as @onexit says. */
-static ParallelBackgroundTaskRunner *
-run_with_onexit (const char     *onexit,
-                 GOutputStream **sink)
-{
-  g_autoptr (ParallelTask) task = worker_task_new ();
-  ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (g_object_ref (task));
-  g_auto (GStrv) env = g_environ_setenv (g_get_environ (), "WORKER_ONEXIT", onexit, TRUE);
-  g_autofree char *fifo = test_fifo (onexit);
-  g_autoptr (ParallelStep) first = NULL;
-  g_autoptr (ParallelStep) second = NULL;
-
-  *sink = test_capture (runner);
-  parallel_background_task_runner_set_max_parallel (runner, 2);
-  parallel_worker_task_set_environ (PARALLEL_WORKER_TASK (task), (const char * const *) env);
-  parallel_worker_task_set_has_onexit (PARALLEL_WORKER_TASK (task), TRUE);
-  first = worker_put (runner, "fifo", "%s", fifo);
-  second = worker_put (runner, "echo", "%s", "x");
-  test_iterate_until (NULL, parallel_step_get_state (second) == PARALLEL_STEP_STATE_SUCCEEDED);
-  test_release_fifo (fifo);
-  parallel_background_task_runner_close (runner);
-
-  return runner;
-}
-
-static void
-test_onexit (void)
-{
-  GOutputStream *sink;
-  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit ("well", &sink);
-  g_autofree char *printed = NULL;
-
-  g_test_summary ("The onexit runs once in each worker that has done something, and its output is printed");
-  g_assert_true (parallel_background_task_runner_wait (runner, NULL, NULL));
-  printed = test_captured (sink);
-  g_assert_cmpstr (printed, ==, "leaving\nleaving\n");
-  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, 2);
-}
-
-static void
-assert_onexit_fails (const char *onexit,
-                     GQuark      domain,
-                     int         code,
-                     const char *text)
-{
-  GOutputStream *sink;
-  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit (onexit, &sink);
-  g_autoptr (GPtrArray) failures = NULL;
-
-  parallel_background_task_runner_set_exit_timeout (runner, 0.3 * test_time_factor ());
-  g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
-  failures = parallel_background_task_runner_dup_failures (runner);
-  g_assert_cmpuint (failures->len, ==, 2);
-  for (guint i = 0; i < failures->len; i++)
-    {
-      ParallelStep *step = g_ptr_array_index (failures, i);
-      g_autofree char *name = parallel_step_dup_name (step);
-
-      g_assert_cmpstr (name, ==, "onexit");
-      test_assert_step_error (step, domain, code);
-      assert_message (step, text);
-      test_assert_output (step, PARALLEL_OUTPUT_STREAM_STDOUT, "leaving\n");
-    }
-}
-
-static void
-test_onexit_fails (void)
-{
-  g_test_summary ("An onexit that fails, dies or hangs is a failure of the run");
-  assert_onexit_fails ("fail", G_IO_ERROR, G_IO_ERROR_BUSY, "no way out");
-  assert_onexit_fails ("exit", PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT, "exited with status 5");
-  assert_onexit_fails ("hang", PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_EXIT_TIMED_OUT, "exit timeout");
+  engine->in = -1;
+  engine_finish (engine, 3, "A worker is started by a runner, which tells it on its standard input what to do; "
+                            "here that is a terminal");
+  close (status_kept_open);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int   argc,
+      char *argv[])
 {
-  worker_init (argc, argv);
-  test_init (&argc, &argv);
-  test_add ("/worker-faults/death", test_killed);
-  test_add ("/worker-faults/death/of-one", test_one_dies);
-  test_add ("/worker-faults/death/of-many", test_many_die);
-  test_add ("/worker-faults/death/attempts", test_attempts);
-  test_add ("/worker-faults/death/in-big-input", test_death_in_big_input);
-  test_add ("/worker-faults/no-worker", test_no_worker);
-  test_add ("/worker-faults/nonsense", test_nonsense);
-  test_add ("/worker-faults/hung", test_hung);
-  test_add ("/worker-faults/silent", test_silent);
-  test_add ("/worker-faults/cancel", test_cancel);
-  test_add ("/worker-faults/halt", test_halt);
-  test_add ("/worker-faults/pause", test_pause);
-  test_add ("/worker-faults/dropped", test_dropped);
-  test_add ("/worker-faults/never-started", test_never_started);
-  test_add ("/worker-faults/onexit", test_onexit);
-  test_add ("/worker-faults/onexit/fails", test_onexit_fails);
+  if (argc >= 3 && g_str_equal (argv[1], "worker"))
+    return worker_program (argc, argv);
 
-  return test_run ();
+  g_test_init (&argc, &argv, NULL);
+  signal (SIGPIPE, SIG_DFL);
+  alarm (100);
+
+  g_test_add_func ("/worker/faults/raw-values", test_raw_values);
+  g_test_add_func ("/worker/faults/failures", test_failures);
+  g_test_add_func ("/worker/faults/limit", test_limit);
+  g_test_add_func ("/worker/faults/crash", test_crash);
+  g_test_add_func ("/worker/faults/claims/lost", test_claims_lost);
+  g_test_add_func ("/worker/faults/claims/wrong", test_claims_wrong);
+  g_test_add_func ("/worker/faults/runner-goes", test_runner_goes);
+  g_test_add_func ("/worker/faults/malformed", test_malformed);
+  g_test_add_func ("/worker/faults/same-serial", test_same_serial);
+  g_test_add_func ("/worker/faults/terminal", test_terminal);
+
+  return g_test_run ();
 }

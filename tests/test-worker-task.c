@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "worker-support.h"
+#include "pool-support.h"
 
 /* Worker tasks: what goes in and comes out, and how many workers there are. */
 

@@ -5,325 +5,426 @@
 
 #include "worker-support.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
+#include <glib-unix.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- in the worker ---- */
+#define LIMIT (100 * 1024 * 1024)
 
-static GVariant *
-text_new (const char *text)
-{
-  return g_variant_new_string (text);
-}
+/* ---- the worker's life ---- */
 
 static void
-append_to_file (const char *path,
-                const char *text)
+open_input (Engine *self,
+            int    *theirs)
 {
-  int fd = open (path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  int fds[2];
 
-  g_assert_cmpint (fd, >=, 0);
-  g_assert_cmpint (write (fd, text, strlen (text)), ==, strlen (text));
-  close (fd);
-}
-
-/* To both streams, by stdio, by write() and by programs. */
-static void
-print_in_turns (const char *name)
-{
-  g_autofree char *command = g_strdup_printf ("echo %s-program; echo %s-error >&2", name, name);
-  g_autofree char *direct = g_strdup_printf ("%s-direct\n", name);
-
-  printf ("%s-out\n", name);
-  fflush (stdout);
-  fprintf (stderr, "%s-err\n", name);
-  g_assert_cmpint (write (2, direct, strlen (direct)), ==, strlen (direct));
-  g_assert_cmpint (system (command), ==, 0);
-  printf ("%s-end", name);
-}
-
-static void
-print_much (int n_pieces)
-{
-  g_autofree char *piece = g_malloc (10000);
-
-  for (int i = 0; i < n_pieces; i++)
+  if ((self->flags & ENGINE_TERMINAL) != 0)
     {
-      memset (piece, 'a' + i % 26, 10000);
-      fwrite (piece, 1, 10000, i < n_pieces / 2 ? stdout : stderr);
-      fflush (stdout);
+      self->in = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC);
+      g_assert_cmpint (self->in, >=, 0);
+      g_assert_cmpint (grantpt (self->in), ==, 0);
+      g_assert_cmpint (unlockpt (self->in), ==, 0);
+      *theirs = open (ptsname (self->in), O_RDWR | O_NOCTTY | O_CLOEXEC);
+      g_assert_cmpint (*theirs, >=, 0);
+      return;
     }
-}
 
-/* Reads one byte of a FIFO that somebody else opens for writing. */
-static void
-wait_for_fifo (const char *path)
-{
-  char byte;
-  int fd = open (path, O_RDONLY | O_CLOEXEC);
-
-  g_assert_cmpint (fd, >=, 0);
-  while (read (fd, &byte, 1) < 0)
-    ;
-  close (fd);
-}
-
-static void
-ignore_term (void)
-{
-  signal (SIGTERM, SIG_IGN);
-}
-
-/* Signs of life for more than the silence limit of the test. */
-static void
-beat (ParallelWorker *worker)
-{
-  for (int i = 0; i < 12; i++)
-    {
-      g_usleep (100 * 1000);
-      parallel_worker_heartbeat (worker);
-    }
-  parallel_worker_report (worker, 0.5, "half");
-}
-
-/* Those that do not come back, or not soon. */
-static gboolean
-leave (const char *what,
-       const char *with)
-{
-  if (g_str_equal (what, "kill"))
-    {
-      printf ("%s", with);
-      fflush (stdout);
-      kill (getpid (), SIGKILL);
-    }
-  else if (g_str_equal (what, "exit"))
-    _exit (atoi (with));
-  else if (g_str_equal (what, "hang"))
-    pause ();
-  else if (g_str_equal (what, "hang-deaf"))
-    {
-      ignore_term ();
-      pause ();
-    }
-  else if (g_str_equal (what, "fifo"))
-    wait_for_fifo (with);
+  if ((self->flags & ENGINE_SOCKET) != 0)
+    g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
   else
-    return FALSE;
-
-  return TRUE;
+    g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  *theirs = fds[0];
+  self->in = fds[1];
 }
 
-static GVariant *
-do_big (const char *size)
+static void
+start_program (Engine     *self,
+               const char *mode,
+               const int  *theirs)
 {
-  gsize n = g_ascii_strtoull (size, NULL, 10);
-  guint8 *data = g_malloc (n);
+  /* Rather than the link, which is another program under a checker. */
+  g_autofree char *path = g_file_read_link ("/proc/self/exe", NULL);
+  const char *argument = (self->flags & ENGINE_ENVIRONMENT) != 0 ? NULL : "--parallel-worker";
 
-  memset (data, 'x', n);
-  return g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, n, TRUE, g_free, data);
+  self->pid = fork ();
+  g_assert_cmpint (self->pid, >=, 0);
+  if (self->pid > 0)
+    return;
+
+  for (int i = 0; i < 3; i++)
+    dup2 (theirs[i], i);
+  /* What this program was given by accident is not to be taken for the worker's. */
+  for (int fd = 3; fd < 1024; fd++)
+    fcntl (fd, F_SETFD, FD_CLOEXEC);
+  if (argument == NULL)
+    setenv ("PARALLEL_GLIB_WORKER", "1", TRUE);
+  alarm (120);
+  execl (path, "test-worker", "worker", mode, argument, NULL);
+  _exit (127);
 }
 
-static GVariant *
-do_step (ParallelWorker  *worker,
-         GVariant        *input,
-         gpointer         user_data,
-         GError         **error)
+Engine *
+engine_start (const char  *mode,
+              EngineFlags  flags)
 {
-  const char *what;
-  const char *with;
+  Engine *self = g_new0 (Engine, 1);
+  int out[2];
+  int err[2];
+  int theirs[3];
 
-  if (g_variant_is_of_type (input, G_VARIANT_TYPE_BYTESTRING))
-    return g_variant_new_uint64 (g_variant_get_size (input));
-  if (!g_variant_is_of_type (input, G_VARIANT_TYPE ("(ss)")))
-    return g_variant_new_string (g_variant_get_type_string (input));
+  self->flags = flags;
+  self->limit = LIMIT;
+  memcpy (self->token, "token-of-16-byte", sizeof self->token);
+  self->reader = parallel_frame_reader_new (G_MAXUINT32);
+  self->claims[0] = self->claims[1] = -1;
 
-  g_variant_get (input, "(&s&s)", &what, &with);
-  if (g_str_equal (what, "fail"))
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no %s", with);
-      return NULL;
-    }
-  if (g_str_equal (what, "kill-once") && access (with, F_OK) != 0)
-    {
-      append_to_file (with, "x");
-      kill (getpid (), SIGKILL);
-    }
-  if (leave (what, with))
-    return text_new ("came back");
-  if (g_str_equal (what, "pid"))
-    return g_variant_new_take_string (g_strdup_printf ("%d", getpid ()));
-  if (g_str_equal (what, "setup"))
-    return text_new (g_object_get_data (G_OBJECT (worker), "setup"));
-  if (g_str_equal (what, "big"))
-    return do_big (with);
-  if (g_str_equal (what, "write-name"))
-    append_to_file (with, "x");
-  if (g_str_equal (what, "print"))
-    print_in_turns (with);
-  if (g_str_equal (what, "print-much"))
-    print_much (atoi (with));
-  if (g_str_equal (what, "beat"))
-    beat (worker);
-  if (g_str_equal (what, "nap"))
-    g_usleep (g_ascii_strtoull (with, NULL, 10));
-  if (g_str_equal (what, "environment"))
-    return text_new (g_getenv (with) != NULL ? g_getenv (with) : "not set");
+  g_assert_true (g_unix_open_pipe (out, FD_CLOEXEC, NULL));
+  g_assert_true (g_unix_open_pipe (err, FD_CLOEXEC, NULL));
+  if ((flags & ENGINE_CLAIMS) != 0)
+    g_assert_cmpint (pipe2 (self->claims, O_CLOEXEC | O_NONBLOCK), ==, 0);
+  open_input (self, &theirs[0]);
+  theirs[1] = out[1];
+  theirs[2] = err[1];
+  for (guint i = 0; i < 3 && (flags & ENGINE_NONBLOCKING) != 0; i++)
+    g_assert_true (g_unix_set_fd_nonblocking (theirs[i], TRUE, NULL));
+  self->out = out[0];
+  self->err = err[0];
+  start_program (self, mode, theirs);
+  for (guint i = 0; i < 3; i++)
+    close (theirs[i]);
 
-  return text_new (with);
+  return self;
 }
 
-static GVariant *
-do_setup (ParallelWorker  *worker,
-          GVariant        *input,
-          gpointer         user_data,
-          GError         **error)
+Engine *
+engine_start_ready (const char  *mode,
+                    EngineFlags  flags)
 {
-  if (g_str_equal (g_variant_get_string (input, NULL), "fail"))
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, "the setup went wrong");
-      return NULL;
-    }
+  Engine *self = engine_start (mode, flags);
+  g_autoptr (GBytes) payload = NULL;
+  ParallelFrameReady ready;
+  guint descriptors = (flags & ENGINE_CLAIMS) != 0 ? PARALLEL_FRAME_HAS_CLAIMS : 0;
 
-  printf ("set up\n");
-  g_object_set_data_full (G_OBJECT (worker), "setup", g_variant_dup_string (input, NULL), g_free);
-  return g_variant_new_boolean (TRUE);
+  engine_say_start (self, descriptors);
+  payload = engine_expect (self, PARALLEL_FRAME_READY);
+  g_assert_true (parallel_frame_parse_ready (payload, &ready, NULL));
+  g_assert_cmpuint (ready.pid, ==, self->pid);
+  g_assert_cmpuint (ready.descriptors, ==, descriptors);
+
+  return self;
 }
 
-/* What the variable WORKER_ONEXIT says. */
-static gboolean
-do_onexit (ParallelWorker  *worker,
-           gpointer         user_data,
-           GError         **error)
+static void
+close_fd (int *fd)
 {
-  const char *what = user_data;
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
 
-  printf ("leaving\n");
-  if (g_str_equal (what, "fail"))
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_BUSY, "no way out");
-      return FALSE;
-    }
-  if (g_str_equal (what, "hang"))
-    pause ();
-  if (g_str_equal (what, "exit"))
-    _exit (5);
+/* Frames that nobody expected are a failure; a worker that does not end is stopped by its alarm. */
+void
+engine_finish (Engine     *self,
+               int         expected_status,
+               const char *expected_output)
+{
+  g_autofree char *output = NULL;
+  int status = 0;
+  guint8 byte;
 
-  return TRUE;
+  close_fd (&self->in);
+  if (self->out >= 0)
+    g_assert_cmpint (read (self->out, &byte, 1), ==, 0);
+  g_assert_cmpuint (parallel_frame_reader_get_pending (self->reader), ==, 0);
+  g_assert_cmpint (waitpid (self->pid, &status, 0), ==, self->pid);
+  output = engine_look (self);
+  if (expected_output != NULL)
+    g_assert_cmpstr (output, ==, expected_output);
+  g_assert_cmpint (WIFEXITED (status) ? WEXITSTATUS (status) : -WTERMSIG (status), ==, expected_status);
+
+  close_fd (&self->out);
+  close_fd (&self->err);
+  close_fd (&self->claims[0]);
+  close_fd (&self->claims[1]);
+  parallel_frame_reader_free (self->reader);
+  g_free (self);
 }
 
 void
-worker_init (int    argc,
-             char **argv)
+engine_leave (Engine *self,
+              guint   expected_left)
 {
-  g_autoptr (ParallelWorker) worker = NULL;
-  g_autoptr (GError) error = NULL;
-  const char *onexit = g_getenv ("WORKER_ONEXIT");
-  int status = 0;
+  g_autoptr (GBytes) payload = NULL;
+  ParallelOutcome outcome;
 
-  if (!parallel_worker_is_wanted (argc, argv))
+  engine_frame (self, PARALLEL_FRAME_LEAVE, NULL, 0);
+  payload = engine_expect (self, PARALLEL_FRAME_LEFT);
+  g_assert_true (parallel_frame_parse_outcome (payload, &outcome, NULL));
+  g_assert_cmpuint (outcome.kind, ==, expected_left);
+}
+
+/* ---- to the worker ---- */
+
+void
+engine_write (Engine     *self,
+              const void *data,
+              gsize       size)
+{
+  const guint8 *rest = data;
+
+  while (size > 0)
+    {
+      gssize n = write (self->in, rest, size);
+
+      g_assert_cmpint (n, >, 0);
+      rest += n;
+      size -= n;
+    }
+}
+
+static void
+send_with_claims (Engine     *self,
+                  GByteArray *bytes)
+{
+  union { struct cmsghdr header; char space[CMSG_SPACE (sizeof (int))]; } control = { .space = { 0 } };
+  struct iovec part = { bytes->data, bytes->len };
+  struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+  struct cmsghdr *header = CMSG_FIRSTHDR (&message);
+
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN (sizeof (int));
+  memcpy (CMSG_DATA (header), &self->claims[0], sizeof (int));
+  g_assert_cmpint (sendmsg (self->in, &message, 0), ==, bytes->len);
+}
+
+void
+engine_say_start (Engine *self,
+                  guint   descriptors)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  ParallelFrameStart start = { descriptors, self->limit, self->token };
+
+  parallel_frame_put_start (bytes, &start);
+  if ((self->flags & ENGINE_CLAIMS) != 0)
+    send_with_claims (self, bytes);
+  else
+    engine_write (self, bytes->data, bytes->len);
+}
+
+GBytes *
+engine_serialise (GVariant *value)
+{
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
+  g_autoptr (GVariant) little = G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (boxed) : g_variant_ref (boxed);
+
+  return g_variant_get_data_as_bytes (little);
+}
+
+void
+engine_put_request (GByteArray *requests,
+                    guint64     serial,
+                    guint       flags,
+                    GVariant   *input)
+{
+  g_autoptr (GBytes) bytes = engine_serialise (input);
+
+  parallel_frame_put_request (requests, serial, flags, g_bytes_get_size (bytes));
+  g_byte_array_append (requests, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+}
+
+void
+engine_frame (Engine     *self,
+              guint       kind,
+              const void *payload,
+              gsize       size)
+{
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+
+  parallel_frame_put_head (head, kind, size);
+  engine_write (self, head->data, head->len);
+  engine_write (self, payload, size);
+}
+
+void
+engine_request (Engine   *self,
+                guint64   serial,
+                guint     flags,
+                GVariant *input)
+{
+  g_autoptr (GByteArray) requests = g_byte_array_new ();
+
+  engine_put_request (requests, serial, flags, input);
+  engine_frame (self, PARALLEL_FRAME_RUN, requests->data, requests->len);
+}
+
+void
+engine_put_claim (Engine  *self,
+                  guint64  serial)
+{
+  guint64 little = GUINT64_TO_LE (serial);
+
+  g_assert_cmpint (write (self->claims[1], &little, sizeof little), ==, sizeof little);
+}
+
+/* ---- from the worker ---- */
+
+GBytes *
+engine_expect (Engine *self,
+               guint   expected_kind)
+{
+  while (TRUE)
+    {
+      g_autoptr (GError) error = NULL;
+      guint kind = 0;
+      GBytes *payload = parallel_frame_reader_take (self->reader, &kind, &error);
+      guint8 *place;
+      gsize room;
+      gssize n;
+
+      g_assert_no_error (error);
+      if (payload != NULL)
+        {
+          g_assert_cmpuint (kind, ==, expected_kind);
+          return payload;
+        }
+      place = parallel_frame_reader_reserve (self->reader, &room);
+      n = read (self->out, place, room);
+      if (n <= 0)
+        g_error ("The worker has gone, and said: %s", engine_look (self));
+      parallel_frame_reader_commit (self->reader, n);
+    }
+}
+
+static void
+expect_outcome (Engine           *self,
+                guint64           expected_serial,
+                GBytes          **payload,
+                ParallelOutcome  *outcome)
+{
+  guint64 serial = 0;
+
+  *payload = engine_expect (self, PARALLEL_FRAME_RESULT);
+  g_assert_true (parallel_frame_parse_result (*payload, &serial, outcome, NULL));
+  g_assert_cmpuint (serial, ==, expected_serial);
+}
+
+static GVariant *
+parse (const guint8 *data,
+       gsize         size)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+  g_autoptr (GVariant) swapped = G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (boxed) : g_variant_ref (boxed);
+
+  g_assert_true (g_variant_is_normal_form (swapped));
+
+  return g_variant_get_variant (swapped);
+}
+
+GVariant *
+engine_expect_result (Engine  *self,
+                      guint64  serial)
+{
+  g_autoptr (GBytes) payload = NULL;
+  ParallelOutcome outcome;
+
+  expect_outcome (self, serial, &payload, &outcome);
+  if (outcome.kind != PARALLEL_OUTCOME_DONE)
+    g_error ("Failed: %.*s", (int) outcome.message_size, outcome.message);
+
+  return parse (outcome.data, outcome.size);
+}
+
+void
+engine_expect_text (Engine     *self,
+                    guint64     serial,
+                    const char *expected)
+{
+  g_autoptr (GVariant) result = engine_expect_result (self, serial);
+
+  g_assert_cmpstr (g_variant_get_string (result, NULL), ==, expected);
+}
+
+void
+check_failed_outcome (const ParallelOutcome *outcome,
+                      const char            *message,
+                      const char            *domain,
+                      int                    code,
+                      const char            *whole_message)
+{
+  g_autofree char *text = g_strndup ((const char *) outcome->message, outcome->message_size);
+  g_autoptr (GVariant) details = NULL;
+  g_autoptr (GVariant) expected = NULL;
+
+  g_assert_cmpuint (outcome->kind, ==, PARALLEL_OUTCOME_FAILED);
+  g_assert_cmpstr (text, ==, message);
+  if (domain == NULL)
     return;
 
-  worker = parallel_worker_new ();
-  parallel_worker_set_setup (worker, do_setup, NULL, NULL);
-  if (onexit != NULL)
-    parallel_worker_set_onexit (worker, do_onexit, (gpointer) onexit, NULL);
-  if (!parallel_worker_run (worker, do_step, NULL, &error))
-    {
-      g_printerr ("%s\n", error->message);
-      status = 1;
-    }
-  exit (status);
+  details = parse (outcome->data, outcome->size);
+  expected = g_variant_ref_sink (g_variant_new ("(sis)", domain, code, whole_message));
+  g_assert_cmpvariant (details, expected);
 }
 
-/* ---- in the test ---- */
-
-ParallelTask *
-worker_task_new (void)
+void
+engine_expect_failure (Engine     *self,
+                       guint64     serial,
+                       const char *message,
+                       const char *domain,
+                       int         code,
+                       const char *whole_message)
 {
-  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
-  const char *argv[] = { self, NULL };
+  g_autoptr (GBytes) payload = NULL;
+  ParallelOutcome outcome;
 
-  return parallel_worker_task_new (argv);
+  expect_outcome (self, serial, &payload, &outcome);
+  check_failed_outcome (&outcome, message, domain, code, whole_message);
 }
 
-ParallelBackgroundTaskRunner *
-worker_runner_new (ParallelTask *task,
-                   guint         max_parallel)
+static void
+on_plain (const guint8 *data,
+          gsize         size,
+          gpointer      user_data)
 {
-  ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (g_object_ref (task));
-
-  parallel_background_task_runner_set_max_parallel (runner, max_parallel);
-  parallel_background_task_runner_set_output_mode (runner, PARALLEL_OUTPUT_MODE_NONE);
-  return runner;
+  g_string_append_len (user_data, (const char *) data, size);
 }
 
-ParallelStep *
-worker_step_new (ParallelTask *task,
-                 const char   *what,
-                 const char   *with)
+static void
+on_mark (guint64  serial,
+         gpointer user_data)
 {
-  g_auto (GValue) input = G_VALUE_INIT;
-
-  g_value_init (&input, G_TYPE_VARIANT);
-  g_value_set_variant (&input, g_variant_new ("(ss)", what, with));
-  return parallel_step_new (g_object_ref (task), &input);
+  g_string_append_printf (user_data, "<%" G_GUINT64_FORMAT ">", serial);
 }
 
-ParallelStep *
-worker_put (ParallelBackgroundTaskRunner *runner,
-            const char                   *what,
-            const char                   *format,
-            ...)
+char *
+engine_look (Engine *self)
 {
-  g_autofree char *with = NULL;
-  ParallelStep *step;
-  va_list args;
+  GString *text = g_string_new (NULL);
+  ParallelMarkFinder finder = { 0 };
+  guint8 buffer[4096];
+  gssize n;
 
-  va_start (args, format);
-  with = g_strdup_vprintf (format, args);
-  va_end (args);
+  memcpy (finder.token, self->token, sizeof finder.token);
+  g_assert_true (g_unix_set_fd_nonblocking (self->err, TRUE, NULL));
+  while ((n = read (self->err, buffer, sizeof buffer)) > 0)
+    parallel_mark_finder_feed (&finder, buffer, n, on_plain, on_mark, text);
+  parallel_mark_finder_end (&finder, on_plain, text);
 
-  step = worker_step_new (parallel_background_task_runner_get_task (runner), what, with);
-  test_put_step (runner, step);
-
-  return step;
+  return g_string_free (text, FALSE);
 }
 
-const char *
-worker_get_text (ParallelStep *step)
+void
+engine_expect_output (Engine     *self,
+                      const char *expected)
 {
-  g_autoptr (GError) error = parallel_step_dup_error (step);
-  const GValue *result = parallel_step_get_result (step);
+  g_autofree char *output = engine_look (self);
 
-  g_assert_no_error (error);
-  g_assert_true (G_VALUE_HOLDS_VARIANT (result));
-  return g_variant_get_string (g_value_get_variant (result), NULL);
-}
-
-GError *
-worker_wait_for_failure (ParallelBackgroundTaskRunner *runner)
-{
-  GError *error = NULL;
-
-  parallel_background_task_runner_close (runner);
-  g_assert_false (parallel_background_task_runner_wait (runner, NULL, &error));
-  g_assert_error (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_BACKGROUND_FAILURE);
-  return error;
-}
-
-guint
-worker_count_texts (GPtrArray *steps)
-{
-  g_autoptr (GHashTable) texts = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; i < steps->len; i++)
-    g_hash_table_add (texts, (gpointer) worker_get_text (g_ptr_array_index (steps, i)));
-
-  return g_hash_table_size (texts);
+  g_assert_cmpstr (output, ==, expected);
 }

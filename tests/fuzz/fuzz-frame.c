@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
-/* Any bytes at all, to what reads the frames and the marks of the worker protocol. They are given in one piece and in
+/* Any bytes at all, to what reads the frames, marks and values of the worker protocol. They are given in one piece and in
  * pieces, which must come to the same.
  *
  * As a test it runs over the files of the corpus. To look for more of them:
@@ -19,6 +19,8 @@
 #include <gio/gio.h>
 #include <math.h>
 #include <string.h>
+
+#include "parallel-worker-answer.h"
 
 #define MAX_LIMIT (300 * 1000)
 
@@ -387,7 +389,35 @@ compare_marks (const guint8 *data,
     }
 }
 
-/* The first byte says how it is read: as a stream of marks or of frames, and with which limit; the second, in which pieces. */
+/* ---- values ---- */
+
+/* The value of a request is that which GVariant sees, where that is in the normal form. */
+static void
+compare_values (const guint8 *data,
+                gsize         size)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) value = parallel_worker_value_parse (bytes, &error);
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+  g_autoptr (GVariant) expected = g_variant_get_variant (boxed);
+  g_autofree char *text = NULL;
+
+  g_assert_true ((value == NULL) == (error != NULL));
+  if (value != NULL)
+    text = g_variant_print (value, TRUE);
+  if (size == 0)
+    return;
+  /* A box is one level more, of which there may be only so many. */
+  if (size < 100)
+    g_assert_true (g_variant_is_normal_form (boxed) == (value != NULL));
+  if (value != NULL)
+    g_assert_cmpmem (g_variant_get_data (value), g_variant_get_size (value),
+                     g_variant_get_data (expected), g_variant_get_size (expected));
+}
+
+/* The first byte says how it is read: as a stream of marks, a value, or frames, and with which limit; the second, in which
+ * pieces. */
 int
 LLVMFuzzerTestOneInput (const guint8 *data,
                         gsize         size)
@@ -405,6 +435,12 @@ LLVMFuzzerTestOneInput (const guint8 *data,
     {
       if (size >= 2 + PARALLEL_FRAME_TOKEN_SIZE)
         compare_marks (data + 2, size - 2, state);
+      return 0;
+    }
+
+  if ((data[0] & 4) != 0)
+    {
+      compare_values (data + 2, size - 2);
       return 0;
     }
 

@@ -7,7 +7,7 @@ import struct
 import sys
 
 TOKEN = b'aabaabaabcabcdef'
-ANY_LIMIT, LIMIT_16 = 2, 4 << 4
+MARKS_FLAG, ANY_LIMIT, VALUE_FLAG, LIMIT_16 = 1, 2, 4, 4 << 4
 
 
 def frame(kind, payload=b''):
@@ -73,6 +73,15 @@ MARKS = {
     'marks-cut': b'x' + mark(1)[:-1],
     'marks-in-mark': TOKEN + TOKEN + TOKEN,
 }
+VALUES = {
+    'value-string': b'abc\0\0s',
+    'value-numbers': struct.pack('<5q', 1, 2, 3, 4, 5) + b'\0ax',
+    'value-numbers-odd': b'1234567\0ai',
+    'value-dictionary': b'k\0\0\0\0\0\0\0\0\0\0\0\0\0\4\x40\0d\1\x12\0a{sv}',
+    'value-nested': b'x\0\0s\0v\0v',
+    'value-tuple': b'\7\0\0\0ab\0\0(is)',
+    'value-unit': b'\0\0()',
+}
 
 
 def main():
@@ -82,8 +91,10 @@ def main():
         (folder / name).write_bytes(bytes([ANY_LIMIT, len(name)]) + data)
     (folder / 'over-limit').write_bytes(bytes([LIMIT_16, 0]) + frame(3, b'x' * 15) + frame(3, b'x' * 16))
     for name, data in MARKS.items():
-        (folder / name).write_bytes(bytes([1, len(name)]) + TOKEN + data)
-    (folder / 'marks-all-same').write_bytes(bytes([1, 7]) + b'a' * 100)
+        (folder / name).write_bytes(bytes([MARKS_FLAG, len(name)]) + TOKEN + data)
+    for name, data in VALUES.items():
+        (folder / name).write_bytes(bytes([VALUE_FLAG, 0]) + data)
+    (folder / 'marks-all-same').write_bytes(bytes([MARKS_FLAG, 7]) + b'a' * 100)
 
 
 if __name__ == '__main__':
