@@ -450,7 +450,14 @@ def test_death_in_the_collector(worker: ws.Worker) -> None:
         def __del__(self) -> None:
             os._exit(8)
 
-    worker.post(_transport.dumps_call(lambda last: None, (Last(),)))
+    def step() -> None:
+        import gc
+        last: Any = Last()
+        last.cycle = last
+        del last
+        gc.collect()
+
+    worker.post(_transport.dumps_call(step))
     worker.ended()
     assert worker.wait() == 8
 
