@@ -1,0 +1,283 @@
+"""What goes through the frames: setups, inputs and results as bytes.
+
+The first byte of an input or a result tells what the rest is:
+
+    input   C  pickled (function, args, kwargs)
+            T  pickled tuple, the input of the task that the setup has: task(*args, *input, **kwargs)
+            I  u32: the number of a function that the worker has inherited by fork
+    result  P  pickled
+            B  the bytes of a bytes object, as they are
+            N  None
+
+A setup is the pickled plain data of _plain_setup(), which the worker needs before it can unpickle the callables in it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+try:  # See _exceptions.
+    from _pickle import PicklingError as _PicklingError, dumps, loads
+except ImportError:  # pragma: no cover
+    from pickle import PicklingError as _PicklingError, dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Union
+    Buffer = Union[bytes, bytearray, memoryview]
+
+PROTOCOL = 5
+
+CALL, INPUT, INHERITED = b"C"[0], b"T"[0], b"I"[0]
+PICKLED, BYTES, NONE = b"P"[0], b"B"[0], b"N"[0]
+
+_PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
+
+
+_found: list[Any] = []
+
+
+class PicklingError(_PicklingError):
+    """Something cannot be sent to a worker; the text says what and why."""
+
+
+# The caller's side
+
+
+def dumps_setup(*, task: Callable[..., Any] | None = None, args: Sequence[Any] = (),
+                kwargs: Mapping[str, Any] | None = None, initializer: Callable[..., Any] | None = None,
+                initargs: Sequence[Any] = (), onexit: Callable[[], Any] | None = None,
+                environ: Mapping[str, str] | None = None, cwd: str | None = None,
+                inherited: int | None = None) -> bytes:
+    """The payload of SETUP.
+
+    inherited: the number of an object among the functions that a forked worker has: the dict of inherited_setup().
+    Then nothing that is callable is pickled here.
+    """
+    plain = _plain_setup(environ, cwd)
+    plain["inherited"] = inherited
+    if inherited is None:
+        parts = inherited_setup(task=task, args=args, kwargs=kwargs, initializer=initializer, initargs=initargs,
+                                onexit=onexit)
+        plain["callables"] = _dumps_named(parts, lambda: _setup_parts(parts))
+    return dumps(plain, PROTOCOL)
+
+
+def inherited_setup(*, task: Callable[..., Any] | None = None, args: Sequence[Any] = (),
+                    kwargs: Mapping[str, Any] | None = None, initializer: Callable[..., Any] | None = None,
+                    initargs: Sequence[Any] = (), onexit: Callable[[], Any] | None = None) -> dict[str, Any]:
+    """The callables of a setup, for the functions of a forked worker, which need no pickling."""
+    return {"initializer": initializer, "initargs": tuple(initargs), "task": task, "args": tuple(args),
+            "kwargs": dict(kwargs or {}), "onexit": onexit}
+
+
+def dumps_call(function: Callable[..., Any], args: Sequence[Any] = (),
+               kwargs: Mapping[str, Any] | None = None) -> bytes:
+    """The input that calls a function."""
+    call = (function, tuple(args), dict(kwargs or {}))
+    return b"C" + _dumps_named(call, lambda: [("the function " + name_of(function), function),
+                                              *_argument_parts(name_of(function), call[1], call[2])])
+
+
+def dumps_input(args: Iterable[Any], of: str = "the task") -> bytes:
+    """The input that calls the task of the setup."""
+    args = tuple(args)
+    if all(type(arg) in _PLAIN for arg in args):  # No need for cloudpickle, which takes longer.
+        return b"T" + dumps(args, PROTOCOL)
+    return b"T" + _dumps_named(args, lambda: _argument_parts(of, args, {}))
+
+
+def dumps_inherited(number: int) -> bytes:
+    """The input that calls an inherited function: what the number stands for is callable, or a tuple as of a call."""
+    return b"I" + number.to_bytes(4, "little")
+
+
+def loads_result(data: Buffer) -> Any:
+    """The result of a step. Raises whatever its unpickling does."""
+    tag = data[0]
+    if tag == PICKLED:
+        return loads(memoryview(data)[1:])
+    if tag == BYTES:
+        return bytes(memoryview(data)[1:])
+    if tag == NONE:
+        return None
+    raise ValueError(f"a result with the unknown tag {tag}")
+
+
+def name_of(function: Any) -> str:
+    """A name for messages."""
+    name = getattr(function, "__qualname__", None)
+    return name if isinstance(name, str) else f"a {type(function).__name__}"
+
+
+def _dumps_named(value: Any, parts: Callable[[], list[tuple[str, Any]]]) -> bytes:
+    """Pickles; where that cannot be done, looks at the parts apart to tell which of them it is."""
+    error = _pickling_error(value)
+    if isinstance(error, bytes):
+        return error
+    for name, part in parts():
+        other = _pickling_error(part)
+        if not isinstance(other, bytes):
+            raise PicklingError(f"{name} cannot be pickled: {_text(other)}") from other
+    raise PicklingError(f"cannot be pickled: {_text(error)}") from error
+
+
+def _pickling_error(value: Any) -> bytes | BaseException:
+    """The pickled value, or why there is none. Not even sys.exit() in a __reduce__ gets out of here."""
+    cloudpickle = _cloudpickle()
+    try:
+        return (cloudpickle.dumps if cloudpickle else dumps)(value, protocol=PROTOCOL)
+    except (Exception, SystemExit, GeneratorExit) as error:  # pylint: disable=broad-except
+        return error
+
+
+def _text(error: BaseException) -> str:
+    from parallel_glib._exceptions import safe_text
+    return f"{type(error).__name__}: {safe_text(error)}"
+
+
+def _argument_parts(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+    parts = [(f"argument {i} of {name} (a {type(arg).__name__})", arg) for i, arg in enumerate(args, 1)]
+    return parts + [(f"argument {key} of {name} (a {type(arg).__name__})", arg) for key, arg in kwargs.items()]
+
+
+def _setup_parts(setup: dict[str, Any]) -> list[tuple[str, Any]]:
+    parts = [(f"the {key} {name_of(setup[key])}", setup[key]) for key in ("initializer", "task", "onexit")]
+    return parts + _argument_parts("the initializer", setup["initargs"], {}) \
+        + _argument_parts("the task", setup["args"], setup["kwargs"])
+
+
+def _plain_setup(environ: Mapping[str, str] | None, cwd: str | None) -> dict[str, Any]:
+    """What a worker needs to unpickle what its caller has pickled."""
+    import os
+    plain: dict[str, Any] = {"sys_path": [os.path.abspath(path) for path in sys.path], "argv": list(getattr(sys, "argv", [""])),
+                             "environ": dict(environ) if environ is not None else None, "cwd": cwd}
+    if _cloudpickle() is None:  # It pickles what is in __main__ by value.
+        plain.update(_main_of_caller())
+    return plain
+
+
+def _main_of_caller() -> dict[str, str]:
+    """Where the worker finds the __main__ of this process, as in multiprocessing.spawn."""
+    import os
+    main = sys.modules["__main__"]
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    if name is not None:
+        return {} if name == "__main__" or name.endswith(".__main__") else {"main_module": name}
+    path = getattr(main, "__file__", None)
+    return {"main_path": os.path.abspath(path)} if path is not None else {}
+
+
+def _cloudpickle() -> Any:
+    """The module if there is one. It is looked for once."""
+    if not _found:
+        try:
+            import cloudpickle
+            _found.append(cloudpickle)
+        except ImportError:
+            _found.append(None)
+    return _found[0]
+
+
+def worker_command(python: str | None = None) -> list[str]:
+    """The command of a worker. Not with -m, which takes longer."""
+    return _command("_worker", python)
+
+
+def server_command(python: str | None = None, preload: Iterable[str] = ()) -> list[str]:
+    """The command of a server that forks workers."""
+    command = _command("_forkserver", python)
+    modules = ",".join(preload)
+    return command + ["--sys-path", _joined_path()] + (["--preload", modules] if modules else [])
+
+
+def _command(module: str, python: str | None) -> list[str]:
+    import os
+    import subprocess
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # As multiprocessing does.
+    code = f"import sys; sys.path.insert(0, {root!r}); from parallel_glib.{module} import main; main()"
+    return [python or sys.executable, *flags, "-c", code]
+
+
+def _joined_path() -> str:
+    import os
+    return os.pathsep.join(os.path.abspath(path) for path in sys.path)
+
+
+# The worker's side
+
+
+def loads_setup(data: Buffer) -> dict[str, Any]:
+    """The plain data of a setup."""
+    return loads(data)
+
+
+def apply_setup(plain: dict[str, Any]) -> None:
+    """Makes this process like its caller, as far as unpickling what comes from there needs it."""
+    import os
+    sys.path[:] = plain["sys_path"]
+    sys.argv[:] = plain["argv"]
+    if plain["cwd"] is not None:
+        os.chdir(plain["cwd"])
+    if plain["environ"] is not None:
+        os.environ.update(plain["environ"])
+    if "main_module" in plain or "main_path" in plain:
+        _import_main(plain)
+
+
+def _import_main(plain: dict[str, Any]) -> None:
+    """Runs the caller's script under another name, so that what is pickled as of __main__ is found."""
+    import runpy
+    import types
+    name = plain.get("main_module")
+    old = sys.modules["__main__"]
+    if name is not None:
+        if getattr(getattr(old, "__spec__", None), "name", None) == name:
+            return
+        content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
+    else:
+        if getattr(old, "__file__", None) == plain["main_path"]:
+            return
+        content = runpy.run_path(plain["main_path"], run_name="__mp_main__")
+    main = types.ModuleType("__mp_main__")
+    main.__dict__.update(content)
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = main
+
+
+def load_callables(plain: dict[str, Any], functions: Sequence[Any]) -> dict[str, Any]:
+    """The callables of a setup: unpickled or inherited."""
+    number = plain["inherited"]
+    return loads(plain["callables"]) if number is None else functions[number]
+
+
+def load_request(data: memoryview, setup: dict[str, Any],
+                 functions: Sequence[Any]) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """The call that an input asks for. Raises whatever its unpickling does."""
+    tag = data[0]
+    if tag == INPUT:
+        if setup["task"] is None:
+            raise ValueError("an input for a task, but the setup has none")
+        return setup["task"], setup["args"] + loads(data[1:]), setup["kwargs"]
+    if tag == CALL:
+        return loads(data[1:])
+    if tag == INHERITED:
+        inherited = functions[int.from_bytes(data[1:5], "little")]
+        return inherited if isinstance(inherited, tuple) else (inherited, (), {})
+    raise ValueError(f"an input with the unknown tag {tag}")
+
+
+def dumps_result(value: Any) -> tuple[bytes, bytes]:
+    """The result as its tag and what follows it, which is not copied if it is bytes."""
+    if value is None:
+        return b"N", b""
+    if type(value) is bytes:
+        return b"B", value
+    try:
+        return b"P", dumps(value, PROTOCOL)
+    except Exception:  # pylint: disable=broad-except
+        cloudpickle = _cloudpickle()
+        if cloudpickle is None:
+            raise
+    return b"P", cloudpickle.dumps(value, protocol=PROTOCOL)
