@@ -82,9 +82,9 @@ class Delivery:
         """Unpacks the job and does what it wants done before the first step."""
         if self._place is not None:
             self._place.enter()
-        self._job = pickle.loads(self._data)
-        self._data = b''
-        self._job.set_up()
+        job: Job = pickle.loads(self._data)
+        self._job, self._data = job, b''
+        job.set_up()
 
     def leave(self) -> None:
         """Does what the job wants done after the last step."""

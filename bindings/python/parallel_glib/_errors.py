@@ -144,3 +144,13 @@ def signal_name(number: int | None) -> str | None:
         return _signal.Signals(number).name
     except ValueError:
         return f'signal {number}'
+
+
+def publish(*classes: type) -> None:
+    """Names classes by where they are imported from, in tracebacks and in pickles."""
+    for cls in classes:
+        cls.__module__ = 'parallel_glib'
+
+
+publish(StepError, UnexpectedExit, CommandFailed, TimedOut, Silent, ExitTimedOut, OutputLimitExceeded,
+        WorkerFailed, StepAborted, RemoteError, RunCancelled, RemoteTraceback)

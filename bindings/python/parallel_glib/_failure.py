@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import _guarded
-from ._errors import (RemoteError, RemoteTraceback, StepAborted, UnexpectedExit, signal_name,
-                      type_name)
+from ._errors import (RemoteError, RemoteTraceback, StepAborted, UnexpectedExit, publish,
+                      signal_name, type_name)
 
 LINES_SHOWN = 10
 
@@ -126,7 +126,7 @@ class Failure:
         >>> Failure.from_exception(KeyError('x'), name='look', index=0).type_name
         'KeyError'
         """
-        known = {'kind': _kind_of(exception), 'type_name': type_name(type(exception)),
+        known: dict[str, Any] = {'kind': _kind_of(exception), 'type_name': type_name(type(exception)),
                  'message': _message_of(exception), 'exit_status': _exit_status_of(exception),
                  'signal': getattr(exception, 'signal', None),
                  'traceback': ''.join(_traceback.format_exception(exception))}
@@ -165,7 +165,8 @@ class BackgroundFailure(ExceptionGroup[Exception]):
         flat = tuple(flatten(failures))
         if message is None:
             message = _headline(len(flat), total)
-        self = super().__new__(cls, message, [failure.leaf for failure in flat])
+        leaves: list[Exception] = [failure.leaf for failure in flat]
+        self = super().__new__(cls, message, leaves)  # type: ignore[arg-type]
         self.failures = flat
         self.results = dict(results or {})
         return self
@@ -309,3 +310,6 @@ def _restore_group(cls: type[BackgroundFailure], message: str, failures: Sequenc
     for note in notes or ():
         _add_note(group, note)
     return group
+
+
+publish(Failure, FailureKind, BackgroundFailure)

@@ -22,7 +22,8 @@ def pack(value: Any) -> bytes | None:
     True
     """
     try:
-        return _dumps(value)
+        data: bytes = _dumps(value)
+        return data
     except Exception:  # whatever the user's __reduce__ raises
         return None
 

@@ -9,7 +9,7 @@ from typing import Any
 from . import _backend
 from ._backend import Run, Settings, Work
 from ._inputs import make_job
-from ._outcome import Collector
+from ._outcome import Collector, FinishedStep
 from ._runner import look_ahead
 
 
@@ -73,7 +73,7 @@ def _as_they_come(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: int) -> It
 
 
 def _in_order(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: int) -> Iterator[Any]:
-    finished: dict[int, Any] = {}
+    finished: dict[int, FinishedStep] = {}
     collector = Collector()
     put = _fill(run, inputs, ahead)
     index = 0
@@ -85,10 +85,10 @@ def _in_order(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: int) -> Iterat
                 return
             finished[step.index] = step
             collector.add(step)
-        step = finished.pop(index)
-        if not step.ok:
+        done = finished.pop(index)
+        if not done.ok:
             collector.check(run)
             return
-        yield step.result
+        yield done.result
         index += 1
         put += _fill(run, inputs, 1)

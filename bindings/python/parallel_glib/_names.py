@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ._calls import call
@@ -28,7 +28,7 @@ def name_of(function: Any) -> str:
     return str(name).replace('<locals>.', '')
 
 
-def step_name(function: Callable[..., Any], args: Sequence[Any]) -> str:
+def step_name(function: Any, args: Sequence[Any]) -> str:
     """The name of a function's step: the call, shortened.
 
     >>> step_name(len, ('abc',)), step_name(len, ())

@@ -280,7 +280,8 @@ class ProcessRun:
             return work.name
         if is_step(work.function):
             return str(work.function.dup_name())
-        return step_name(work.function or (self._job and self._job.function), work.args)
+        function = work.function or (self._job.function if self._job else None)
+        return step_name(function, work.args)
 
     def _refuse(self, index: int, work: Work, error: Exception) -> None:
         """A step that cannot even be given to the library: it has failed."""

@@ -22,7 +22,9 @@ def new_promise() -> Promise:
     """One for the loop that runs the coroutine."""
     asyncio = sys.modules.get('asyncio')
     loop = asyncio._get_running_loop() if asyncio is not None else None
-    return GLibPromise() if loop is None else AsyncioPromise(loop)
+    if loop is None:
+        return GLibPromise()
+    return AsyncioPromise(loop)
 
 
 async def pause() -> None:
@@ -50,7 +52,7 @@ class AsyncioPromise:
             self._future.set_result(None)
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return self._future.__await__()
+        yield from self._future.__await__()
 
 
 class GLibPromise:
@@ -129,7 +131,11 @@ class MainLoopTask:
             self._step(TypeError(f'{promise!r} cannot be awaited in a GLib main loop'))
             return
         self._waits_for = promise
-        promise.then(lambda: self._waits_for is promise and self._step(None))
+        promise.then(lambda: self._go_on(promise))
+
+    def _go_on(self, promise: GLibPromise) -> None:
+        if self._waits_for is promise:
+            self._step(None)
 
     def _end(self, result: Any, exception: BaseException | None) -> None:
         self.done = True

@@ -219,9 +219,11 @@ def _telling_interrupts() -> Iterator[list[int]]:
         yield seen
         return
 
+    handler = before
+
     def note(number: int, frame: Any) -> None:
         seen.append(number)
-        before(number, frame)
+        handler(number, frame)
 
     signal.signal(signal.SIGINT, note)
     try:

@@ -8,6 +8,7 @@ Steps are forked from this process and have all that it has, as there. What diff
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
 import dataclasses
@@ -40,9 +41,9 @@ ProcessUnexpectedExit = UnexpectedExit
 class ExceptInfo(NamedTuple):
     """One of the exceptions of a BackgroundFailure."""
 
-    type: type[BaseException]
-    str: str
-    traceback: str
+    type: builtins.type[BaseException]
+    str: builtins.str
+    traceback: builtins.str
 
 
 class BackgroundFailure(_failure.BackgroundFailure):
