@@ -16,11 +16,20 @@ from parallel_glib import testing
 METHODS = ['forkserver', 'fork', 'spawn'] if hasattr(Parallel, 'WorkerTask') else []
 
 
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'start_methods(name, ...): with these start methods only')
+
+
 def pytest_generate_tests(metafunc):
     if 'backend' in metafunc.fixturenames:
         metafunc.parametrize('backend', ['serial', *METHODS], indirect=True)
     if 'processes' in metafunc.fixturenames:
-        metafunc.parametrize('processes', METHODS, indirect=True)
+        only = metafunc.definition.get_closest_marker('start_methods')
+        metafunc.parametrize(
+            'processes',
+            [method for method in METHODS if only is None or method in only.args],
+            indirect=True,
+        )
 
 
 def pytest_collection_modifyitems(config, items):
@@ -57,7 +66,7 @@ def processes(request):
 
 
 def children():
-    """The processes that this one has started and that are still there, but for the library's own."""
+    """The processes that this one has started and that are still there."""
     own = set()
     for task in pathlib.Path('/proc/self/task').iterdir():
         own.update(int(pid) for pid in (task / 'children').read_text().split())
@@ -66,13 +75,21 @@ def children():
 
 @pytest.fixture(autouse=True)
 def nothing_left():
-    """No test leaves threads or descriptors behind. The library keeps a few, from its first use on."""
+    """No test leaves threads or descriptors behind.
+
+    The library keeps a few, from its first use on.
+    """
     before_threads = set(threading.enumerate())
     before = len(os.listdir('/proc/self/fd'))
     yield
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        threads = [thread for thread in set(threading.enumerate()) - before_threads if thread.is_alive()]
+        threads = [
+            thread
+            for thread in set(threading.enumerate()) - before_threads
+            # Threads of the library that have called a function of Python's.
+            if thread.is_alive() and not isinstance(thread, threading._DummyThread)
+        ]
         if not threads:
             break
         time.sleep(0.01)

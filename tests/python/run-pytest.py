@@ -40,7 +40,11 @@ class TapReporter:
     def _line(self, ok, name, directive):
         self._number += 1
         name = name.replace('#', r'\#')
-        print(f'{"ok" if ok else "not ok"} {self._number} - {name}{directive}', file=self._out, flush=True)
+        print(
+            f'{"ok" if ok else "not ok"} {self._number} - {name}{directive}',
+            file=self._out,
+            flush=True,
+        )
 
     def _reason(self, report):
         return report.longrepr[2] if isinstance(report.longrepr, tuple) else ''
@@ -52,7 +56,7 @@ class TapReporter:
 
 
 def main(arguments):
-    options = ['-p', 'no:cacheprovider', '-p', 'no:terminal', '--import-mode=importlib', '-W', 'error::ResourceWarning']
+    options = ['-p', 'no:cacheprovider', '-p', 'no:terminal', '-W', 'error::ResourceWarning']
     reporter = TapReporter()
     try:
         return pytest.main([*options, *arguments], plugins=[reporter])

@@ -7,8 +7,16 @@ import traceback
 
 import cloudpickle
 import pytest
-from parallel_glib import (BackgroundFailure, CommandFailed, Failure, FailureKind, RemoteError, RemoteTraceback,
-                           StepAborted, UnexpectedExit)
+from parallel_glib import (
+    BackgroundFailure,
+    CommandFailed,
+    Failure,
+    FailureKind,
+    RemoteError,
+    RemoteTraceback,
+    StepAborted,
+    UnexpectedExit,
+)
 
 
 class TwoArguments(Exception):
@@ -23,8 +31,15 @@ def failure(exception, name='step', index=0, **fields):
 
 
 def remote(exception, text='Traceback of the worker\n', **fields):
-    return Failure(name='step', index=0, type_name=type(exception).__name__, message=str(exception),
-                   traceback=text, exception=exception, **fields)
+    return Failure(
+        name='step',
+        index=0,
+        type_name=type(exception).__name__,
+        message=str(exception),
+        traceback=text,
+        exception=exception,
+        **fields,
+    )
 
 
 def test_group_has_the_original_exceptions_in_queue_order():
@@ -49,7 +64,9 @@ def test_except_star():
 
 
 def test_split_keeps_failures_and_results():
-    group = BackgroundFailure([failure(KeyError('a')), failure(OSError('b'), index=1)], results={2: 'x'})
+    group = BackgroundFailure(
+        [failure(KeyError('a')), failure(OSError('b'), index=1)], results={2: 'x'}
+    )
     match, rest = group.split(OSError)
     assert [entry.index for entry in match.failures] == [1]
     assert [entry.index for entry in rest.failures] == [0]
@@ -79,12 +96,15 @@ def test_cause_of_the_step_itself_is_kept():
     assert error.__cause__ is cause
 
 
-@pytest.mark.parametrize('exception, leaf_type, kind, status', [
-    (KeyboardInterrupt('stop'), StepAborted, FailureKind.EXCEPTION, None),
-    (GeneratorExit(), StepAborted, FailureKind.EXCEPTION, None),
-    (SystemExit(3), UnexpectedExit, FailureKind.EXIT, 3),
-    (SystemExit('message'), UnexpectedExit, FailureKind.EXIT, 1),
-])
+@pytest.mark.parametrize(
+    'exception, leaf_type, kind, status',
+    [
+        (KeyboardInterrupt('stop'), StepAborted, FailureKind.EXCEPTION, None),
+        (GeneratorExit(), StepAborted, FailureKind.EXCEPTION, None),
+        (SystemExit(3), UnexpectedExit, FailureKind.EXIT, 3),
+        (SystemExit('message'), UnexpectedExit, FailureKind.EXIT, 1),
+    ],
+)
 def test_what_is_no_exception_has_a_leaf_that_is(exception, leaf_type, kind, status):
     entry = failure(exception)
     group = BackgroundFailure([entry])
@@ -101,19 +121,39 @@ def test_nothing_but_text():
 
 
 def test_nested_failures_are_flattened_in_place():
-    inner = BackgroundFailure([failure(KeyError('a'), name='x'), failure(OSError('b'), name='y', index=1)])
+    inner = BackgroundFailure(
+        [failure(KeyError('a'), name='x'), failure(OSError('b'), name='y', index=1)]
+    )
     middle = BackgroundFailure([failure(inner, name='middle')])
-    outer = BackgroundFailure([failure(ValueError('first'), name='first'),
-                               failure(middle, name='outer', index=1),
-                               failure(ValueError('last'), name='last', index=2)])
+    outer = BackgroundFailure(
+        [
+            failure(ValueError('first'), name='first'),
+            failure(middle, name='outer', index=1),
+            failure(ValueError('last'), name='last', index=2),
+        ]
+    )
     assert [entry.full_name for entry in outer.failures] == [
-        'first', 'outer > middle > x', 'outer > middle > y', 'last']
-    assert [type(error) for error in outer.exceptions] == [ValueError, KeyError, OSError, ValueError]
+        'first',
+        'outer > middle > x',
+        'outer > middle > y',
+        'last',
+    ]
+    assert [type(error) for error in outer.exceptions] == [
+        ValueError,
+        KeyError,
+        OSError,
+        ValueError,
+    ]
 
 
 def test_text_is_bounded_and_one_line_each():
-    group = BackgroundFailure([failure(ValueError(f'line\nother {number}'), index=number, name=f's{number}')
-                               for number in range(30)], total=100)
+    group = BackgroundFailure(
+        [
+            failure(ValueError(f'line\nother {number}'), index=number, name=f's{number}')
+            for number in range(30)
+        ],
+        total=100,
+    )
     lines = str(group).splitlines()
     assert lines[0] == '30 of 100 steps failed:'
     assert lines[1] == '  s0: ValueError: line … (after 0.0 s)'
@@ -122,7 +162,9 @@ def test_text_is_bounded_and_one_line_each():
 
 
 def test_description_has_everything():
-    text = remote(ValueError('x'), output_tail='last words\n', diagnosis='thread 1 waits').describe()
+    text = remote(
+        ValueError('x'), output_tail='last words\n', diagnosis='thread 1 waits'
+    ).describe()
     for part in 'ValueError: x', 'Traceback of the worker', 'last words', 'thread 1 waits':
         assert part in text
 
@@ -138,7 +180,9 @@ def test_printed_traceback_names_the_step_once():
 @pytest.mark.parametrize('dumps', [pickle.dumps, cloudpickle.dumps])
 def test_pickling(dumps):
     error = CommandFailed('gone', exit_status=3, argv=('a', 'b'))
-    group = BackgroundFailure([failure(error, name='x', index=4, input=(1,), duration=2.5)], results={0: 'r'}, total=9)
+    group = BackgroundFailure(
+        [failure(error, name='x', index=4, input=(1,), duration=2.5)], results={0: 'r'}, total=9
+    )
     group.add_note('a note')
     copy = pickle.loads(dumps(group))
     assert type(copy) is BackgroundFailure
@@ -155,8 +199,10 @@ def test_pickling_of_what_cannot_be_pickled():
 
     error = Holding('held')
     error.lock = threading.Lock()
-    group = BackgroundFailure([failure(error, input=(threading.Lock(),)), failure(KeyError('a'), index=1)],
-                              results={2: threading.Lock(), 3: 'kept'})
+    group = BackgroundFailure(
+        [failure(error, input=(threading.Lock(),)), failure(KeyError('a'), index=1)],
+        results={2: threading.Lock(), 3: 'kept'},
+    )
     copy = pickle.loads(pickle.dumps(group))
     assert type(copy.exceptions[0]) is RemoteError
     assert 'Holding: held' in str(copy.exceptions[0])
@@ -182,6 +228,7 @@ def test_broken_repr_and_str():
     class Broken(Exception):
         def __str__(self):
             raise RuntimeError('no')
+
         __repr__ = __str__
 
     group = BackgroundFailure([failure(Broken(), input=(Broken(),))])

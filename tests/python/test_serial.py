@@ -7,8 +7,16 @@ import threading
 from unittest import mock
 
 import pytest
-from parallel_glib import (BackgroundFailure, BackgroundTaskRunner, Command, Executor, map, run_parallel_steps,
-                           run_tasks_in_process_pool, testing)
+from parallel_glib import (
+    BackgroundFailure,
+    BackgroundTaskRunner,
+    Command,
+    Executor,
+    map,
+    run_parallel_steps,
+    run_tasks_in_process_pool,
+    testing,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +27,12 @@ def serial():
 
 def test_in_this_process_and_thread_and_order():
     seen = []
-    run_parallel_steps([lambda number=number: seen.append((number, os.getpid(), threading.get_ident()))
-                        for number in range(5)])
+    run_parallel_steps(
+        [
+            lambda number=number: seen.append((number, os.getpid(), threading.get_ident()))
+            for number in range(5)
+        ]
+    )
     assert seen == [(number, os.getpid(), threading.get_ident()) for number in range(5)]
 
 
@@ -95,7 +107,7 @@ def test_executor():
 
 
 def test_command(capsys):
-    done, = run_parallel_steps([Command(['echo', 'hello'])], return_values=True)
+    (done,) = run_parallel_steps([Command(['echo', 'hello'])], return_values=True)
     assert done.stdout == b'hello\n'
     assert capsys.readouterr().out == 'hello\n'
 
@@ -111,6 +123,7 @@ def test_nested():
 
 def test_other_backends_are_back_afterwards():
     from parallel_glib import _backend
+
     before = _backend._override
     with testing.serial():
         assert _backend._override is not before

@@ -9,8 +9,15 @@ import time
 
 import pytest
 from gi.repository import Gio, Parallel
-from parallel_glib import (BackgroundFailure, Command, CommandFailed, FailureKind, RunCancelled, TimedOut,
-                           run_parallel_steps)
+from parallel_glib import (
+    BackgroundFailure,
+    Command,
+    CommandFailed,
+    FailureKind,
+    RunCancelled,
+    TimedOut,
+    run_parallel_steps,
+)
 
 
 def fail(text):
@@ -26,7 +33,11 @@ class Bound:
 
 
 def test_results(backend):
-    assert run_parallel_steps([lambda: 1, lambda: 2, lambda: None], return_values=True) == [1, 2, None]
+    assert run_parallel_steps([lambda: 1, lambda: 2, lambda: None], return_values=True) == [
+        1,
+        2,
+        None,
+    ]
 
 
 def test_no_results_unless_asked(backend):
@@ -63,16 +74,22 @@ def test_big_results(backend):
 
 def test_a_result_that_nobody_wants_need_not_travel(backend):
     import threading
+
     assert run_parallel_steps([threading.Lock]) is None
 
 
 def test_all_failures_together(backend):
     with pytest.raises(BackgroundFailure) as caught:
-        run_parallel_steps([functools.partial(fail, 'a'), lambda: 'fine', functools.partial(fail, 'b')],
-                           return_values=True, names=['first', 'second', 'third'])
+        run_parallel_steps(
+            [functools.partial(fail, 'a'), lambda: 'fine', functools.partial(fail, 'b')],
+            return_values=True,
+            names=['first', 'second', 'third'],
+        )
     failures = caught.value.failures
     assert [(entry.name, entry.index, entry.message) for entry in failures] == [
-        ('first', 0, 'a'), ('third', 2, 'b')]
+        ('first', 0, 'a'),
+        ('third', 2, 'b'),
+    ]
     assert [type(error) for error in caught.value.exceptions] == [ValueError, ValueError]
     assert caught.value.results == {1: 'fine'}
     assert str(caught.value).startswith('2 of 3 steps failed:\n  first: ValueError: a (after')
@@ -87,15 +104,23 @@ def test_exit_of_zero_is_no_failure(backend):
 def test_exit_of_one_is_one(backend):
     with pytest.raises(BackgroundFailure) as caught:
         run_parallel_steps([lambda: sys.exit(1), lambda: 2], return_values=True)
-    assert (caught.value.failures[0].kind, caught.value.failures[0].exit_status) == (FailureKind.EXIT, 1)
+    assert (caught.value.failures[0].kind, caught.value.failures[0].exit_status) == (
+        FailureKind.EXIT,
+        1,
+    )
     assert isinstance(caught.value.failures[0].exception, SystemExit)
     assert caught.value.results == {1: 2}
 
 
 def test_program_that_fails(backend):
     with pytest.raises(BackgroundFailure) as caught:
-        run_parallel_steps([Command(['sh', '-c', 'echo last words; exit 7']), Command(['no-such-program']),
-                            Command(['sh', '-c', 'kill -9 $$'])])
+        run_parallel_steps(
+            [
+                Command(['sh', '-c', 'echo last words; exit 7']),
+                Command(['no-such-program']),
+                Command(['sh', '-c', 'kill -9 $$']),
+            ]
+        )
     exit_, missing, killed = caught.value.failures
     assert (exit_.kind, exit_.exit_status) == (FailureKind.EXIT, 7)
     assert missing.kind == FailureKind.COMMAND
@@ -106,7 +131,11 @@ def test_program_that_fails(backend):
 def test_on_step_finished(backend):
     seen = []
     with pytest.raises(BackgroundFailure):
-        run_parallel_steps([lambda: 'a', functools.partial(fail, 'x')], return_values=True, on_step_finished=seen.append)
+        run_parallel_steps(
+            [lambda: 'a', functools.partial(fail, 'x')],
+            return_values=True,
+            on_step_finished=seen.append,
+        )
     by_index = {step.index: step for step in seen}
     assert (by_index[0].result, by_index[0].ok) == ('a', True)
     assert by_index[1].failure.message == 'x'
@@ -121,21 +150,27 @@ def test_what_on_step_finished_raises_stops_everything(backend, elapsed):
     assert elapsed() < 3
 
 
-@pytest.mark.parametrize('steps, error, text', [
-    ('abc', TypeError, "not 'abc'"),
-    ([1], TypeError, 'step 0 must be a callable'),
-    ([print, None], TypeError, 'step 1 must be a callable'),
-])
+@pytest.mark.parametrize(
+    'steps, error, text',
+    [
+        ('abc', TypeError, "not 'abc'"),
+        ([1], TypeError, 'step 0 must be a callable'),
+        ([print, None], TypeError, 'step 1 must be a callable'),
+    ],
+)
 def test_what_is_no_step(steps, error, text):
     with pytest.raises(error, match=text):
         run_parallel_steps(steps)
 
 
-@pytest.mark.parametrize('arguments, text', [
-    ({'max_parallel': 0}, 'max_parallel must be at least 1'),
-    ({'names': ['a', 'b']}, '1 steps and 2 names'),
-    ({'max_attempts': 0}, 'max_attempts must be at least 1'),
-])
+@pytest.mark.parametrize(
+    'arguments, text',
+    [
+        ({'max_parallel': 0}, 'max_parallel must be at least 1'),
+        ({'names': ['a', 'b']}, '1 steps and 2 names'),
+        ({'max_attempts': 0}, 'max_attempts must be at least 1'),
+    ],
+)
 def test_wrong_arguments(arguments, text):
     with pytest.raises(ValueError, match=text):
         run_parallel_steps([print], **arguments)
@@ -161,10 +196,11 @@ def test_cancelled_beforehand(backend):
 
 # Programs need no workers: these run over the library itself.
 
+
 def test_timeout_of_a_program(elapsed):
     with pytest.raises(BackgroundFailure) as caught:
         run_parallel_steps([Command(['sleep', '30']), Command(['true'])], timeout=0.2)
-    entry, = caught.value.failures
+    (entry,) = caught.value.failures
     assert (entry.kind, type(entry.leaf)) == (FailureKind.TIMEOUT, TimedOut)
     assert 'sleep 30' in entry.diagnosis
     assert elapsed() < 3
@@ -172,7 +208,9 @@ def test_timeout_of_a_program(elapsed):
 
 def test_halt_on_error_of_programs(elapsed):
     with pytest.raises(BackgroundFailure) as caught:
-        run_parallel_steps([Command(['sleep', '30']), Command(['false'])], max_parallel=2, halt_on_error=True)
+        run_parallel_steps(
+            [Command(['sleep', '30']), Command(['false'])], max_parallel=2, halt_on_error=True
+        )
     assert [entry.index for entry in caught.value.failures] == [1]
     assert elapsed() < 3
 
@@ -182,12 +220,14 @@ def test_settings_of_a_program(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv('UNSET', 'unset')
     (tmp_path / 'file').write_text('from file')
     shell = ['sh', '-c', 'echo $KEPT ${UNSET-gone} $NEW $PWD; cat']
-    run_parallel_steps([
-        Command(shell, env={'UNSET': None, 'NEW': 'new'}, cwd=tmp_path, input='from input\n'),
-        Command(['cat'], stdin_path=tmp_path / 'file'),
-        Command(['echo', 'launched'], launcher=['env', '--']),
-        Command(['cat']),
-    ])
+    run_parallel_steps(
+        [
+            Command(shell, env={'UNSET': None, 'NEW': 'new'}, cwd=tmp_path, input='from input\n'),
+            Command(['cat'], stdin_path=tmp_path / 'file'),
+            Command(['echo', 'launched'], launcher=['env', '--']),
+            Command(['cat']),
+        ]
+    )
     assert capfd.readouterr().out == f'kept gone new {tmp_path}\nfrom input\nfrom filelaunched\n'
 
 
@@ -200,8 +240,9 @@ def test_silence_of_a_program(elapsed):
 
 # Workers.
 
+
 def test_two_hundred_megabytes(processes):
-    result, = run_parallel_steps([lambda: b'x' * 200_000_000], return_values=True)
+    (result,) = run_parallel_steps([lambda: b'x' * 200_000_000], return_values=True)
     assert len(result) == 200_000_000
 
 
@@ -235,7 +276,7 @@ def test_timeout_of_a_function(processes, elapsed):
 
     with pytest.raises(BackgroundFailure) as caught:
         run_parallel_steps([hang_here, lambda: 1], timeout=0.5, return_values=True)
-    entry, = caught.value.failures
+    (entry,) = caught.value.failures
     assert entry.kind == FailureKind.TIMEOUT
     assert 'hang_here' in entry.diagnosis
     assert caught.value.results == {1: 1}
@@ -244,7 +285,9 @@ def test_timeout_of_a_function(processes, elapsed):
 
 def test_halt_on_error_of_functions(processes, elapsed):
     def nested():
-        run_parallel_steps([Command(['sleep', '60']), lambda: subprocess.run(['sleep', '60'])], max_parallel=2)
+        run_parallel_steps(
+            [Command(['sleep', '60']), lambda: subprocess.run(['sleep', '60'])], max_parallel=2
+        )
 
     def fail_soon():
         time.sleep(0.3)

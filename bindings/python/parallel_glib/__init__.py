@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Run many steps at once, and see their output and their failures as if they had run one after another.
+"""Run many steps at once, and see their output and their failures as if they had run one after
+another.
 
 >>> from parallel_glib import run_parallel_steps, testing
 >>> with testing.serial():  # in this process, for this example

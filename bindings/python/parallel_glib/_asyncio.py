@@ -16,14 +16,23 @@ from ._steps import checked_attempts, make_works, results_of
 
 
 async def run_parallel_steps_async(
-        steps: Iterable[Any], max_parallel: int | None = None, halt_on_error: bool = False,
-        return_values: bool = False, *, names: Sequence[str] | None = None, timeout: float | None = None,
-        silence_timeout: float | None = None, kill_grace: float | None = None, max_attempts: int = 1,
-        cancellable: Any = None,
-        on_step_finished: Callable[[FinishedStep], object] | None = None) -> list[Any] | None:
+    steps: Iterable[Any],
+    max_parallel: int | None = None,
+    halt_on_error: bool = False,
+    return_values: bool = False,
+    *,
+    names: Sequence[str] | None = None,
+    timeout: float | None = None,
+    silence_timeout: float | None = None,
+    kill_grace: float | None = None,
+    max_attempts: int = 1,
+    cancellable: Any = None,
+    on_step_finished: Callable[[FinishedStep], object] | None = None,
+) -> list[Any] | None:
     """As `run_parallel_steps()`, without blocking.
 
-    It runs under asyncio, and in a GLib main loop (see `start_in_main_loop()`). When it is cancelled, the steps are stopped.
+    It runs under asyncio, and in a GLib main loop (see `start_in_main_loop()`). When it is
+    cancelled, the steps are stopped.
 
     >>> import asyncio
     >>> from parallel_glib import testing
@@ -32,10 +41,16 @@ async def run_parallel_steps_async(
     [1, 2]
     """
     works = make_works(steps, names)
-    settings = Settings(max_parallel=_backend.checked_count('max_parallel', max_parallel),
-                        halt_on_error=halt_on_error, timeout=timeout, silence_timeout=silence_timeout,
-                        kill_grace=kill_grace, max_attempts=checked_attempts(max_attempts),
-                        cancellable=cancellable, want_results=return_values)
+    settings = Settings(
+        max_parallel=_backend.checked_count('max_parallel', max_parallel),
+        halt_on_error=halt_on_error,
+        timeout=timeout,
+        silence_timeout=silence_timeout,
+        kill_grace=kill_grace,
+        max_attempts=checked_attempts(max_attempts),
+        cancellable=cancellable,
+        want_results=return_values,
+    )
     collector = Collector(return_values, on_step_finished)
     run = _backend.current().open(None, settings, works)
     for work in works:
@@ -73,7 +88,10 @@ class Pump:
             await promise
 
     async def drain(self, collector: Collector) -> None:
-        """Takes all until the run is over. If it is cancelled it stops the run, and waits for that."""
+        """Takes all until the run is over.
+
+        If it is cancelled it stops the run, and waits for that.
+        """
         try:
             while (step := await self.next()) is not None:
                 collector.add(step)

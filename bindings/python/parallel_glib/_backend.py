@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the public calls need of whatever runs the steps: worker processes, or, for tests, this process.
+"""What the public calls need of whatever runs the steps: worker processes, or, for tests, this
+process.
 
-A backend opens runs. A run is a queue and what works it off; its steps come back one by one as they finish.
+A backend opens runs. A run is a queue and what works it off; its steps come back one by one as they
+finish.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Settings:
 
 @dataclasses.dataclass(slots=True)
 class Work:
-    """One step: the input of the run's job, or a function (a Command, a Parallel.Step) of its own."""
+    """One step: the input of the run's job, or a function, Command or Parallel.Step of its own."""
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -45,12 +47,17 @@ class Work:
 
 
 class Run(Protocol):
-    """One run. put(), close(), halt(), wake() may be called from any thread, the rest from one at a time."""
+    """One run. put(), close(), halt(), wake() may be called from any thread, the rest from one at a
+    time.
+    """
 
     in_this_process: bool
 
     def put(self, work: Work) -> int:
-        """Queues a step and returns its index. If the run was halted the step is only counted as skipped."""
+        """Queues a step and returns its index.
+
+        If the run was halted the step is only counted as skipped.
+        """
 
     def close(self) -> None:
         """There will be nothing more."""
@@ -59,7 +66,10 @@ class Run(Protocol):
         """Stops everything; returns at once."""
 
     def next(self, until: Callable[[], bool] | None = None) -> FinishedStep | None:
-        """The next step that has finished. Waits for it; None if the run is over or `until` says so."""
+        """The next step that has finished.
+
+        Waits for it; None if the run is over or `until` says so.
+        """
 
     def take(self) -> FinishedStep | None:
         """The next step that has finished, if there is one already."""
@@ -80,7 +90,9 @@ class Run(Protocol):
 
     @property
     def error(self) -> BaseException | None:
-        """What the run itself ended with, if it was not a failure of a step: cancelled, nowhere to print to."""
+        """What the run itself ended with, if it was not a failure of a step: cancelled, nowhere to
+        print to.
+        """
 
 
 class Backend(Protocol):
@@ -101,6 +113,7 @@ def current() -> Backend:
         return _override
     if _default is None:
         from ._process import ProcessBackend
+
         _default = ProcessBackend()
     return _default
 
@@ -141,7 +154,9 @@ def checked_count(name: str, value: int | None) -> int | None:
 def checked_function(what: str, function: Any) -> None:
     """Raises TypeError for what cannot be a step or a task."""
     if not callable(function) and not is_step(function):
-        raise TypeError(f'{what} must be a callable, a Command or a Parallel.Step, not {function!r}')
+        raise TypeError(
+            f'{what} must be a callable, a Command or a Parallel.Step, not {function!r}'
+        )
 
 
 def is_step(value: Any) -> bool:

@@ -17,7 +17,9 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """What each worker of a run is told once: what to do with each input, and at the start and the end."""
+    """What each worker of a run is told once: what to do with each input, and at the start and the
+    end.
+    """
 
     function: Any
     args: tuple[Any, ...] = ()
@@ -45,7 +47,9 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Where this process is: a server that was started before it was here makes workers that have to follow."""
+    """Where this process is: a server that was started before it was here makes workers that have
+    to follow.
+    """
 
     path: tuple[str, ...]
     cwd: str | None
@@ -65,7 +69,9 @@ class Place:
         sys.path[:] = self.path
         if self.cwd is not None:
             os.chdir(self.cwd)
-        own = {name: value for name, value in os.environ.items() if name.startswith('PARALLEL_GLIB_')}
+        own = {
+            name: value for name, value in os.environ.items() if name.startswith('PARALLEL_GLIB_')
+        }
         os.environ.clear()
         os.environ.update({**self.environ, **own})
 
@@ -130,19 +136,22 @@ def disinherit(handle: Inherited) -> None:
     _inherited.pop(handle._token, None)
 
 
-def call(function: Callable[..., Any], args: Sequence[Any] = (),
-         kwargs: Mapping[str, Any] | None = None) -> Any:
+def call(
+    function: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+) -> Any:
     """The job's function of a run whose steps each have a function of their own."""
     return function(*args, **(kwargs or {}))
 
 
 class Table:
-    """The same for functions that are known beforehand and cannot travel: each input is a number."""
+    """The same for functions that are known beforehand and cannot travel: an input is a number."""
 
     def __init__(self, functions: Sequence[Any]) -> None:
         self._functions = functions
 
-    def __call__(self, function: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __call__(
+        self, function: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
         if isinstance(function, int):
             function = self._functions[function]
         return function(*args, **(kwargs or {}))

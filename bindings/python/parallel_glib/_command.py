@@ -23,11 +23,12 @@ PLACEHOLDER = '{}'
 class Command:
     """A program, to be run as a step or as the task of a runner, mixed freely with functions.
 
-    What it prints comes in its place. Its result is a `subprocess.CompletedProcess` with its output, made only
-    where results are asked for. It fails with `CommandFailed` if it cannot be started, ends with a status other than 0 or
-    by a signal.
+    What it prints comes in its place. Its result is a `subprocess.CompletedProcess` with its
+    output, made only where results are asked for. It fails with `CommandFailed` if it cannot be
+    started, ends with a status other than 0 or by a signal.
 
-    argv: the program and its arguments; `{}` in one stands for the input if it is the task of a runner
+    argv: the program and its arguments; `{}` in one stands for the input if it is the task of a
+        runner
     env: variables to set (or, with the value None, to unset) in the environment it inherits
     cwd: its working directory
     input: what it reads on its standard input, which is empty by default
@@ -50,13 +51,23 @@ class Command:
     merge_stderr: bool
     label: str | None
 
-    def __init__(self, argv: Sequence[PathLike], *, env: Mapping[str, str | None] | None = None,
-                 cwd: PathLike | None = None, input: str | bytes | None = None,
-                 stdin_path: PathLike | None = None, launcher: Sequence[PathLike] = (),
-                 merge_stderr: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[PathLike],
+        *,
+        env: Mapping[str, str | None] | None = None,
+        cwd: PathLike | None = None,
+        input: str | bytes | None = None,
+        stdin_path: PathLike | None = None,
+        launcher: Sequence[PathLike] = (),
+        merge_stderr: bool = False,
+        name: str | None = None,
+    ) -> None:
         if isinstance(argv, (str, bytes)):
-            raise TypeError('argv must be a list of arguments, not one string; '
-                            "for a shell's command line use Command(['sh', '-c', line])")
+            raise TypeError(
+                'argv must be a list of arguments, not one string; '
+                "for a shell's command line use Command(['sh', '-c', line])"
+            )
         if not argv:
             raise ValueError('argv is empty')
         if input is not None and stdin_path is not None:
@@ -99,9 +110,15 @@ class Command:
         try:
             with _open_stdin(self) as stdin:
                 done = subprocess.run(
-                    argv, stdin=stdin, input=self.input, cwd=self.cwd, env=merged_environment(self.env),
-                    stdout=subprocess.PIPE, check=False,
-                    stderr=subprocess.STDOUT if self.merge_stderr else subprocess.PIPE)
+                    argv,
+                    stdin=stdin,
+                    input=self.input,
+                    cwd=self.cwd,
+                    env=merged_environment(self.env),
+                    stdout=subprocess.PIPE,
+                    check=False,
+                    stderr=subprocess.STDOUT if self.merge_stderr else subprocess.PIPE,
+                )
         except OSError as error:
             raise CommandFailed(f'{self.name}: {error}', argv=argv) from error
         check_status(argv, self.name, done)
@@ -136,12 +153,16 @@ def check_status(argv: Sequence[str], name: str, done: subprocess.CompletedProce
     if done.returncode == 0:
         return
     if done.returncode > 0:
-        error = CommandFailed(f'{name}: exited with status {done.returncode}',
-                              exit_status=done.returncode, argv=argv)
+        error = CommandFailed(
+            f'{name}: exited with status {done.returncode}', exit_status=done.returncode, argv=argv
+        )
     else:
         number = -done.returncode
-        error = CommandFailed(f'{name}: killed by {signal_name(number)}',
-                              signal=int(signal.Signals(number)), argv=argv)
+        error = CommandFailed(
+            f'{name}: killed by {signal_name(number)}',
+            signal=int(signal.Signals(number)),
+            argv=argv,
+        )
     error.output = done  # type: ignore[attr-defined]
     raise error
 

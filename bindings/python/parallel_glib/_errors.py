@@ -11,7 +11,8 @@ from typing import Any
 class StepError(Exception):
     """The base of the errors that this package makes for a step.
 
-    What a step raises itself is not wrapped: it arrives as it was raised. These are for what is not an
+    What a step raises itself is not wrapped: it arrives as it was raised. These are for what is not
+        an
     exception that could be raised here.
 
     >>> issubclass(TimedOut, StepError) and issubclass(TimedOut, TimeoutError)
@@ -26,7 +27,9 @@ class UnexpectedExit(StepError):
     'SIGKILL'
     """
 
-    def __init__(self, message: str, exit_status: int | None = None, signal: int | None = None) -> None:
+    def __init__(
+        self, message: str, exit_status: int | None = None, signal: int | None = None
+    ) -> None:
         super().__init__(message)
         self.exit_status = exit_status
         self.signal = signal
@@ -41,14 +44,20 @@ class UnexpectedExit(StepError):
 
 
 class CommandFailed(UnexpectedExit):
-    """A program failed: it could not be started, it ended with a status other than 0, or by a signal.
+    """A program failed: it could not be started, it ended with a status other than 0, or by a
+    signal.
 
     >>> CommandFailed('false: exited with status 1', exit_status=1, argv=('false',)).argv
     ('false',)
     """
 
-    def __init__(self, message: str, exit_status: int | None = None, signal: int | None = None,
-                 argv: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        exit_status: int | None = None,
+        signal: int | None = None,
+        argv: Sequence[str] = (),
+    ) -> None:
         super().__init__(message, exit_status, signal)
         self.argv = tuple(argv)
 
@@ -79,8 +88,8 @@ class WorkerFailed(StepError):
 class StepAborted(StepError):
     """A step raised something that is not an `Exception`, as KeyboardInterrupt.
 
-    A group of exceptions cannot hold it, and here it must not look like a Ctrl-C; so this stands for it. The
-    original is `exception`.
+    A group of exceptions cannot hold it, and here it must not look like a Ctrl-C; so this stands
+    for it. The original is `exception`.
 
     >>> StepAborted(KeyboardInterrupt('enough'))
     StepAborted('KeyboardInterrupt: enough')
@@ -88,7 +97,9 @@ class StepAborted(StepError):
 
     def __init__(self, exception: BaseException) -> None:
         text = str(exception)
-        super().__init__(f'{type_name(type(exception))}: {text}' if text else type_name(type(exception)))
+        super().__init__(
+            f'{type_name(type(exception))}: {text}' if text else type_name(type(exception))
+        )
         self.exception = exception
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -116,7 +127,7 @@ class RunCancelled(Exception):
 
 
 class RemoteTraceback(Exception):
-    """The traceback of an exception in another process, as text: the cause of the exception here."""
+    """The traceback of an exception in another process, as text: the cause of the one here."""
 
     def __str__(self) -> str:
         return '\n"""\n' + str(self.args[0]).rstrip('\n') + '\n"""'
@@ -152,5 +163,17 @@ def publish(*classes: type) -> None:
         cls.__module__ = 'parallel_glib'
 
 
-publish(StepError, UnexpectedExit, CommandFailed, TimedOut, Silent, ExitTimedOut, OutputLimitExceeded,
-        WorkerFailed, StepAborted, RemoteError, RunCancelled, RemoteTraceback)
+publish(
+    StepError,
+    UnexpectedExit,
+    CommandFailed,
+    TimedOut,
+    Silent,
+    ExitTimedOut,
+    OutputLimitExceeded,
+    WorkerFailed,
+    StepAborted,
+    RemoteError,
+    RunCancelled,
+    RemoteTraceback,
+)

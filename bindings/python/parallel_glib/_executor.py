@@ -17,15 +17,19 @@ ON_DEATH = ('replace', 'break')
 
 
 class Executor(concurrent.futures.Executor):
-    """As `concurrent.futures.ProcessPoolExecutor`, whose whole contract it keeps, but that it survives its workers.
+    """As `concurrent.futures.ProcessPoolExecutor`, whose whole contract it keeps, but that it
+    survives its workers.
 
-    When a worker dies, only the call that it was doing fails, with `UnexpectedExit`, and another worker takes its
-    place. Functions may be lambdas and closures. What a call prints comes out as a whole when it is done.
+    When a worker dies, only the call that it was doing fails, with `UnexpectedExit`, and another
+    worker takes its place. Functions may be lambdas and closures. What a call prints comes out as a
+    whole when it is done.
 
     max_workers: how many processes, by default as many as there are processors
-    initializer, initargs: called in each worker before its first call; if it fails the executor is broken
+    initializer, initargs: called in each worker before its first call; if it fails the executor is
+        broken
     max_tasks_per_child: after so many calls a worker is replaced by a fresh one
-    on_worker_death: 'replace', or 'break', as ProcessPoolExecutor does: all fails with BrokenProcessPool
+    on_worker_death: 'replace', or 'break', as ProcessPoolExecutor does: all fails with
+        BrokenProcessPool
 
     >>> from parallel_glib import testing
     >>> with testing.serial(), Executor() as executor:
@@ -33,9 +37,15 @@ class Executor(concurrent.futures.Executor):
     32
     """
 
-    def __init__(self, max_workers: int | None = None, *, initializer: Callable[..., object] | None = None,
-                 initargs: Iterable[Any] = (), max_tasks_per_child: int | None = None,
-                 on_worker_death: str = 'replace') -> None:
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        max_tasks_per_child: int | None = None,
+        on_worker_death: str = 'replace',
+    ) -> None:
         if max_workers is None:
             max_workers = len(os.sched_getaffinity(0))
         elif max_workers <= 0:
@@ -49,12 +59,19 @@ class Executor(concurrent.futures.Executor):
         if on_worker_death not in ON_DEATH:
             raise ValueError(f"on_worker_death is 'replace' or 'break', not {on_worker_death!r}")
         self._max_workers = max_workers
-        self._pool = Pool(max_workers, initializer, tuple(initargs), max_tasks_per_child,
-                          breaks=on_worker_death == 'break')
+        self._pool = Pool(
+            max_workers,
+            initializer,
+            tuple(initargs),
+            max_tasks_per_child,
+            breaks=on_worker_death == 'break',
+        )
         # When nobody can submit any more, the pool does what it has and ends.
         weakref.finalize(self, self._pool.shut_down).atexit = False
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[T]:
+    def submit(
+        self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[T]:
         """Has fn(*args, **kwargs) called in a worker.
 
         >>> from parallel_glib import testing

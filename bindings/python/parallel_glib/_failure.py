@@ -10,8 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import _guarded
-from ._errors import (RemoteError, RemoteTraceback, StepAborted, UnexpectedExit, publish,
-                      signal_name, type_name)
+from ._errors import (
+    RemoteError,
+    RemoteTraceback,
+    StepAborted,
+    UnexpectedExit,
+    publish,
+    signal_name,
+    type_name,
+)
 
 LINES_SHOWN = 10
 
@@ -73,7 +80,8 @@ class Failure:
     output_tail: str = ''
     """The last lines that the step printed."""
     diagnosis: str = ''
-    """What was seen of a step that was over a limit: its processes, and the stack of each thread."""
+    """What was seen of a step that was over a limit: its processes, and the stack of each thread.
+    """
     exception: BaseException | None = None
     """What was raised, or what stands for it where nothing was; also what is no `Exception`."""
     path: tuple[str, ...] = ()
@@ -107,29 +115,39 @@ class Failure:
     def describe(self) -> str:
         """All that is known of it, in many lines.
 
-        >>> print(Failure(name='a', index=0, type_name='OSError', message='no', output_tail='bye').describe())
-        a: OSError: no (after 0.0 s)
+        >>> failure = Failure(name='a', index=0, type_name='OSError', output_tail='bye')
+        >>> print(failure.describe())
+        a: OSError (after 0.0 s)
         The end of its output:
           bye
         """
         parts = [str(self)]
-        for title, text in (('Traceback in the step', self.traceback), ('Diagnosis', self.diagnosis),
-                            ('The end of its output', self.output_tail)):
+        for title, text in (
+            ('Traceback in the step', self.traceback),
+            ('Diagnosis', self.diagnosis),
+            ('The end of its output', self.output_tail),
+        ):
             if text:
                 parts.append(f'{title}:\n' + _indent(text))
         return '\n'.join(parts)
 
     @classmethod
-    def from_exception(cls, exception: BaseException, *, name: str, index: int, **fields: Any) -> Failure:
+    def from_exception(
+        cls, exception: BaseException, *, name: str, index: int, **fields: Any
+    ) -> Failure:
         """A failure for an exception that was raised in this process.
 
         >>> Failure.from_exception(KeyError('x'), name='look', index=0).type_name
         'KeyError'
         """
-        known: dict[str, Any] = {'kind': _kind_of(exception), 'type_name': type_name(type(exception)),
-                 'message': _message_of(exception), 'exit_status': _exit_status_of(exception),
-                 'signal': getattr(exception, 'signal', None),
-                 'traceback': ''.join(_traceback.format_exception(exception))}
+        known: dict[str, Any] = {
+            'kind': _kind_of(exception),
+            'type_name': type_name(type(exception)),
+            'message': _message_of(exception),
+            'exit_status': _exit_status_of(exception),
+            'signal': getattr(exception, 'signal', None),
+            'traceback': ''.join(_traceback.format_exception(exception)),
+        }
         return cls(name=name, index=index, exception=exception, **(known | fields))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -142,14 +160,15 @@ class Failure:
 class BackgroundFailure(ExceptionGroup[Exception]):
     """One or more steps failed.
 
-    It is a group of the exceptions in queue order, so that `except*` works on it. `failures` says all about
-    each; `results` are those of the steps that succeeded, by their place in the queue. The failures of a run inside of a
-    step stand in the place of that step.
+    It is a group of the exceptions in queue order, so that `except*` works on it. `failures` says
+    all about each; `results` are those of the steps that succeeded, by their place in the queue.
+    The failures of a run inside of a step stand in the place of that step.
 
     A group of exceptions holds only `Exception`s. Where a step raised something else, its leaf is a
     `StepAborted`, or an `UnexpectedExit` for SystemExit; `Failure.exception` has the original.
 
-    >>> failure = BackgroundFailure([Failure.from_exception(KeyError('x'), name='look', index=4)], total=8)
+    >>> one = Failure.from_exception(KeyError('x'), name='look', index=4)
+    >>> failure = BackgroundFailure([one], total=8)
     >>> print(failure)
     1 of 8 steps failed:
       look: KeyError: 'x' (after 0.0 s)
@@ -160,8 +179,14 @@ class BackgroundFailure(ExceptionGroup[Exception]):
     failures: tuple[Failure, ...]
     results: dict[int, Any]
 
-    def __new__(cls, failures: Iterable[Failure], *, results: Mapping[int, Any] | None = None,
-                total: int | None = None, message: str | None = None) -> BackgroundFailure:
+    def __new__(
+        cls,
+        failures: Iterable[Failure],
+        *,
+        results: Mapping[int, Any] | None = None,
+        total: int | None = None,
+        message: str | None = None,
+    ) -> BackgroundFailure:
         flat = tuple(flatten(failures))
         if message is None:
             message = _headline(len(flat), total)
@@ -184,7 +209,9 @@ class BackgroundFailure(ExceptionGroup[Exception]):
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.message!r}, {list(self.exceptions)!r})'
 
-    def derive(self, excs: Sequence[Exception]) -> ExceptionGroup[Exception]:  # type: ignore[override]
+    def derive(  # type: ignore[override]
+        self, excs: Sequence[Exception]
+    ) -> ExceptionGroup[Exception]:
         """Called by `split()`, `subgroup()` and `except*`: the group of some of the exceptions."""
         by_leaf = {id(leaf): failure for leaf, failure in zip(self.exceptions, self.failures)}
         if all(id(exception) in by_leaf for exception in excs):
@@ -194,7 +221,9 @@ class BackgroundFailure(ExceptionGroup[Exception]):
         return ExceptionGroup(self.message, excs)
 
     @classmethod
-    def _build(cls, failures: Iterable[Failure], results: Mapping[int, Any], message: str) -> BackgroundFailure:
+    def _build(
+        cls, failures: Iterable[Failure], results: Mapping[int, Any], message: str
+    ) -> BackgroundFailure:
         """Makes another one of the same class, whatever arguments its constructor takes."""
         return cls(failures, results=results, message=message)
 
@@ -209,8 +238,13 @@ class BackgroundFailure(ExceptionGroup[Exception]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         results = {index: _guarded.pack(value) for index, value in self.results.items()}
-        return _restore_group, (type(self), self.message, self.failures, results,
-                                getattr(self, '__notes__', None))
+        return _restore_group, (
+            type(self),
+            self.message,
+            self.failures,
+            results,
+            getattr(self, '__notes__', None),
+        )
 
 
 def flatten(failures: Iterable[Failure]) -> Iterable[Failure]:
@@ -234,7 +268,7 @@ def repr_of(value: Any, limit: int = 200) -> str:
         text = repr(value)
     except Exception as error:  # the user's own __repr__
         text = f'<{type(value).__name__}: repr() raised {type(error).__name__}>'
-    return text if len(text) <= limit else text[:limit - 1] + '…'
+    return text if len(text) <= limit else text[: limit - 1] + '…'
 
 
 def _headline(failed: int, total: int | None) -> str:
@@ -256,11 +290,15 @@ def _make_leaf(failure: Failure) -> Exception:
         leaf = UnexpectedExit(f'the step called sys.exit({exception.code!r})', failure.exit_status)
     else:
         leaf = StepAborted(exception)
-    # The traceback of another process is only text here; where it was raised in this one, it has its own.
+    # The traceback of another process is only text here; where it was raised in this one, it has
+    # its own.
     if failure.traceback and leaf.__cause__ is None and leaf.__traceback__ is None:
         leaf.__cause__ = RemoteTraceback(failure.traceback)
-    _add_note(leaf, f'In step {failure.full_name} (number {failure.index} of its queue, '
-                    f'after {failure.duration:.1f} s)')
+    _add_note(
+        leaf,
+        f'In step {failure.full_name} (number {failure.index} of its queue, '
+        f'after {failure.duration:.1f} s)',
+    )
     if failure.diagnosis:
         _add_note(leaf, failure.diagnosis.rstrip('\n'))
     return leaf
@@ -294,8 +332,9 @@ def _message_of(exception: BaseException) -> str:
         return f'<str() raised {type(error).__name__}>'
 
 
-def _restore_failure(fields: dict[str, Any], value: bytes | None, value_text: str,
-                     exception: bytes | None) -> Failure:
+def _restore_failure(
+    fields: dict[str, Any], value: bytes | None, value_text: str, exception: bytes | None
+) -> Failure:
     missing = object()
     restored = _guarded.unpack(exception, missing)
     if restored is missing:
@@ -303,8 +342,13 @@ def _restore_failure(fields: dict[str, Any], value: bytes | None, value_text: st
     return Failure(input=_guarded.unpack(value, value_text), exception=restored, **fields)
 
 
-def _restore_group(cls: type[BackgroundFailure], message: str, failures: Sequence[Failure],
-                   results: Mapping[int, bytes | None], notes: list[str] | None) -> BackgroundFailure:
+def _restore_group(
+    cls: type[BackgroundFailure],
+    message: str,
+    failures: Sequence[Failure],
+    results: Mapping[int, bytes | None],
+    notes: list[str] | None,
+) -> BackgroundFailure:
     kept = {index: _guarded.unpack(data) for index, data in results.items()}
     group = cls._build(failures, kept, message)
     for note in notes or ():

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._backend import Run, Work
 from ._inputs import spread
+from ._outcome import Collector
 
 IDLE = 0.05  # seconds between two looks at a queue that steps may still put into
 
@@ -29,15 +30,21 @@ class Feeder:
         self._thread = threading.Thread(target=self._feed, name='parallel-feeder', daemon=True)
         self._thread.start()
 
-    def end(self, halted: bool) -> None:
-        """Waits until all that was put is read, and raises what was wrong with it."""
-        self._abandoned = self._abandoned or halted
+    def end(self, collector: Collector) -> None:
+        """Reads until nothing is left and nothing runs that could put more; raises what was wrong."""
         self._queue.put(AllTasksComplete())
         while self._thread.is_alive():
-            # In pieces: a join without a limit does not see a Ctrl-C on every platform.
-            self._thread.join(IDLE)
+            step = self._run.next(until=self._is_done)
+            if step is not None:
+                collector.add(step)
+            else:
+                # In pieces: whoever waits here wants to see a Ctrl-C.
+                self._thread.join(IDLE)
         if self._error is not None:
             raise self._error
+
+    def _is_done(self) -> bool:
+        return not self._thread.is_alive() or self._run.n_unfinished == 0
 
     def abandon(self) -> None:
         """Reads no more."""
@@ -58,10 +65,12 @@ class Feeder:
     def _feed_rest(self) -> None:
         """Steps may have put more behind the mark, also while they run."""
         while not self._abandoned:
+            # Before the look at the queue: what has ended by now has put what it wanted to put.
+            idle = self._run.n_unfinished == 0
             try:
                 item = self._queue.get(timeout=IDLE)
             except _queue.Empty:
-                if self._run.n_unfinished == 0 or self._abandoned:
+                if idle:
                     return
                 continue
             if not isinstance(item, AllTasksComplete):

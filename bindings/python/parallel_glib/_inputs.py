@@ -10,7 +10,8 @@ from ._backend import is_step
 from ._calls import Job
 from ._command import Command
 
-# What can be taken apart, but surely was not meant to be: a string into letters, a set in whatever order.
+# What can be taken apart, but surely was not meant to be: a string into letters, a set in whatever
+# order.
 NOT_SPREAD = (str, bytes, bytearray, memoryview, Mapping, Set)
 
 
@@ -27,14 +28,19 @@ def spread(task: Any, value: Any) -> tuple[Any, ...]:
         return tuple(value)
     if isinstance(task, Command) or _is_library_task(task):
         return (value,)
-    raise TypeError(f'an input is a tuple of arguments, not {value!r}; for one argument put ({value!r},)')
+    raise TypeError(
+        f'an input is a tuple of arguments, not {value!r}; for one argument put ({value!r},)'
+    )
 
 
-def make_job(task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], onexit: Any, *,
-             discard: bool) -> Job:
+def make_job(
+    task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], onexit: Any, *, discard: bool
+) -> Job:
     """The job of a runner, checked."""
     if is_step(task):
-        raise TypeError('a Parallel.Step is one step, not the task of many; use run_parallel_steps()')
+        raise TypeError(
+            'a Parallel.Step is one step, not the task of many; use run_parallel_steps()'
+        )
     if not callable(task) and not _is_library_task(task):
         raise TypeError(f'the task must be a callable, a Command or a Parallel.Task, not {task!r}')
     if onexit is not None and not callable(onexit):
@@ -46,5 +52,7 @@ def make_job(task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], onexit
 
 
 def _is_library_task(task: Any) -> bool:
-    return (not callable(task) and any(cls.__module__ == 'gi.repository.Parallel' and cls.__name__ == 'Task'
-                                       for cls in type(task).__mro__))
+    return not callable(task) and any(
+        cls.__module__ == 'gi.repository.Parallel' and cls.__name__ == 'Task'
+        for cls in type(task).__mro__
+    )

@@ -13,13 +13,17 @@ from ._outcome import Collector, FinishedStep
 from ._runner import look_ahead
 
 
-def map(task: Callable[..., Any], *iterables: Iterable[Any], processes: int | None = None,
-        ordered: bool = True) -> Iterator[Any]:
+def map(
+    task: Callable[..., Any],
+    *iterables: Iterable[Any],
+    processes: int | None = None,
+    ordered: bool = True,
+) -> Iterator[Any]:
     """As the builtin `map()`, in worker processes.
 
-    The result is an iterator. Inputs are read only a bounded number ahead of what was taken from it, so they may be
-    endless; when the iterator is closed or forgotten, everything is stopped. A failure is raised in its place,
-    as a `BackgroundFailure`, and ends it.
+    The result is an iterator. Inputs are read only a bounded number ahead of what was taken from
+    it, so they may be endless; when the iterator is closed or forgotten, everything is stopped. A
+    failure is raised in its place, as a `BackgroundFailure`, and ends it.
 
     ordered: give the results in the order of the inputs, not as they come
 
@@ -31,13 +35,21 @@ def map(task: Callable[..., Any], *iterables: Iterable[Any], processes: int | No
     if not iterables:
         raise TypeError('map() needs at least one iterable')
     job = make_job(task, (), {}, None, discard=False)
-    settings = Settings(max_parallel=_backend.checked_count('processes', processes), want_results=True)
+    settings = Settings(
+        max_parallel=_backend.checked_count('processes', processes), want_results=True
+    )
     inputs = zip(*(iter(iterable) for iterable in iterables))
     return _results(_backend.current(), job, settings, inputs, look_ahead(processes), ordered)
 
 
-def _results(backend: _backend.Backend, job: Any, settings: Settings, inputs: Iterator[tuple[Any, ...]],
-             ahead: int, ordered: bool) -> Iterator[Any]:
+def _results(
+    backend: _backend.Backend,
+    job: Any,
+    settings: Settings,
+    inputs: Iterator[tuple[Any, ...]],
+    ahead: int,
+    ordered: bool,
+) -> Iterator[Any]:
     run = backend.open(job, settings)
     try:
         yield from (_in_order if ordered else _as_they_come)(run, inputs, ahead)

@@ -38,4 +38,5 @@ def step_name(function: Any, args: Sequence[Any]) -> str:
         function, args = args[0], args[1]
     if not args:
         return name_of(function)
-    return f'{name_of(function)}({repr_of(tuple(args), INPUT_SHOWN)[1:].removesuffix(")").removesuffix(",")})'
+    shown = repr_of(tuple(args), INPUT_SHOWN)[1:].removesuffix(')').removesuffix(',')
+    return f'{name_of(function)}({shown})'

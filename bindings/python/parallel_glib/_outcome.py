@@ -42,8 +42,11 @@ class FinishedStep:
 class Collector:
     """Collects what has finished, for the one error at the end."""
 
-    def __init__(self, keep_results: bool = False,
-                 on_step_finished: Callable[[FinishedStep], object] | None = None) -> None:
+    def __init__(
+        self,
+        keep_results: bool = False,
+        on_step_finished: Callable[[FinishedStep], object] | None = None,
+    ) -> None:
         self.results: dict[int, Any] = {}
         self.total = 0
         self._keep_results = keep_results
@@ -75,7 +78,9 @@ class Collector:
         if not self._failures:
             return None
         last = float('inf')
-        ordered = sorted(self._failures, key=lambda failure: failure.index if failure.index >= 0 else last)
+        ordered = sorted(
+            self._failures, key=lambda failure: failure.index if failure.index >= 0 else last
+        )
         return BackgroundFailure(ordered, results=self.results, total=max(self.total, len(ordered)))
 
     def check(self, run: Run) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an executor has behind it: futures that wait, a run, and a thread that brings them together."""
+"""What an executor has behind it: futures that wait, a run, and a thread that brings them together.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from ._errors import UnexpectedExit, WorkerFailed
 from ._failure import Failure, FailureKind
 from ._outcome import FinishedStep
 
-# Calls beyond those that run that the library has already, so that no worker waits. They cannot be cancelled any more.
+# Calls beyond those that run that the library has already, so that no worker waits. They cannot be
+# cancelled any more.
 AHEAD = 1
 
 _exiting = False
@@ -28,10 +30,21 @@ _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 class Pool:
     """The futures of an executor. It does not know the executor, which can be forgotten."""
 
-    def __init__(self, max_workers: int, initializer: Callable[..., object] | None, initargs: tuple[Any, ...],
-                 max_tasks: int | None, *, breaks: bool) -> None:
-        self._settings = Settings(max_parallel=max_workers, max_steps_per_worker=max_tasks, want_results=True,
-                                  print_when_finished=True)
+    def __init__(
+        self,
+        max_workers: int,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+        max_tasks: int | None,
+        *,
+        breaks: bool,
+    ) -> None:
+        self._settings = Settings(
+            max_parallel=max_workers,
+            max_steps_per_worker=max_tasks,
+            want_results=True,
+            print_when_finished=True,
+        )
         self._job = Job(call, initializer=initializer, initargs=initargs)
         self._limit = max_workers + AHEAD
         self._breaks = breaks
@@ -48,7 +61,9 @@ class Pool:
 
     # For the executor, from any thread.
 
-    def submit(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+    def submit(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[Any]:
         with self._lock:
             if self._broken is not None:
                 raise BrokenProcessPool(str(self._broken)) from self._broken.__cause__
@@ -78,7 +93,10 @@ class Pool:
             run.wake()
 
     def join(self) -> None:
-        """Waits until all is done. In the pool's own thread, that of callbacks, it would wait for itself."""
+        """Waits until all is done.
+
+        In the pool's own thread, that of callbacks, it would wait for itself.
+        """
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -197,7 +215,9 @@ def _exception_of(failure: Failure) -> BaseException:
 
 
 def _finish_all() -> None:
-    """At the end of the program: what was submitted is still done, as by the executors of the standard library."""
+    """At the end of the program: what was submitted is still done, as by the executors of the
+    standard library.
+    """
     global _exiting
     _exiting = True
     for pool in list(_pools):

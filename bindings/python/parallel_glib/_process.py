@@ -31,7 +31,10 @@ class ProcessBackend:
 
 
 class _Inbox:
-    """What the library's signals leave for the run. It knows nothing of the run, so that no cycle keeps it."""
+    """What the library's signals leave for the run.
+
+    It knows nothing of the run, so that no cycle keeps it.
+    """
 
     def __init__(self) -> None:
         self.steps: collections.deque[Any] = collections.deque()
@@ -58,7 +61,10 @@ class _Inbox:
 
 
 class ProcessRun:
-    """A run in worker processes. It belongs to a main context of its own, and whoever waits iterates it."""
+    """A run in worker processes.
+
+    It belongs to a main context of its own, and whoever waits iterates it.
+    """
 
     in_this_process = False
 
@@ -193,8 +199,10 @@ class ProcessRun:
         job = self._job
         if job is None:
             functions = [work.function for work in self._own_functions.values()]
-            job = Job(_calls.Table(functions) if self._is_forking() else _calls.call,
-                      discard=not self._settings.want_results)
+            job = Job(
+                _calls.Table(functions) if self._is_forking() else _calls.call,
+                discard=not self._settings.want_results,
+            )
         task = _start.make_task(job, self._settings.start_method)
         if self._settings.max_steps_per_worker:
             task.props.max_steps_per_worker = self._settings.max_steps_per_worker
@@ -208,8 +216,14 @@ class ProcessRun:
         properties.keep_steps = Parallel.KeepSteps.NONE
         properties.halt_on_error = settings.halt_on_error
         properties.max_attempts = settings.max_attempts
-        for name in ('max_parallel', 'timeout', 'silence_timeout', 'exit_timeout', 'kill_grace',
-                     'cancellable'):
+        for name in (
+            'max_parallel',
+            'timeout',
+            'silence_timeout',
+            'exit_timeout',
+            'kill_grace',
+            'cancellable',
+        ):
             value = getattr(settings, name)
             if value is not None:
                 setattr(properties, name, value)
@@ -254,7 +268,7 @@ class ProcessRun:
                 return value
             step = Parallel.Step.new(self._runner.get_task(), value)
         elif isinstance(function, Command):
-            step = Parallel.Step.new(_command_task(function), input_text(work.args) if work.args else None)
+            step = Parallel.Step.new(_command_task(function), _command_input(function, work.args))
         else:
             step = Parallel.Step.new(self._workers(), self._encode_call(work))
         step.set_name(self._name(work))
@@ -263,7 +277,7 @@ class ProcessRun:
     def _encode_input(self, work: Work) -> Any:
         assert self._job is not None
         if isinstance(self._job.function, Command):
-            return input_text(work.args) if work.args else None
+            return _command_input(self._job.function, work.args)
         if isinstance(self._job.function, Parallel.Task):
             return work.args[0] if work.args else None
         return GLib.Bytes.new(_transport.dumps_input(work.args))
@@ -286,8 +300,9 @@ class ProcessRun:
     def _refuse(self, index: int, work: Work, error: Exception) -> None:
         """A step that cannot even be given to the library: it has failed."""
         name = self._name(work)
-        failure = Failure.from_exception(error, name=name, index=index, input=work.args,
-                                         kind=FailureKind.INPUT)
+        failure = Failure.from_exception(
+            error, name=name, index=index, input=work.args, kind=FailureKind.INPUT
+        )
         self._ready.append(FinishedStep(index, name, work.args, failure=failure))
         if self._settings.halt_on_error:
             self.halt()
@@ -295,8 +310,12 @@ class ProcessRun:
 
     def _is_stopped(self) -> bool:
         cancellable = self._settings.cancellable
-        return (self._halted or self._settings.halt_on_error or self._inbox.write_error is not None
-                or (cancellable is not None and cancellable.is_cancelled()))
+        return (
+            self._halted
+            or self._settings.halt_on_error
+            or self._inbox.write_error is not None
+            or (cancellable is not None and cancellable.is_cancelled())
+        )
 
     # Steps on their way out.
 
@@ -313,15 +332,25 @@ class ProcessRun:
         duration = step.get_elapsed()
         state = step.get_state()
         if state == Parallel.StepState.HALTED:
-            return self._skipped(index, work) if index >= 0 else FinishedStep(-1, name, skipped=True)
+            return (
+                self._skipped(index, work) if index >= 0 else FinishedStep(-1, name, skipped=True)
+            )
         if state == Parallel.StepState.FAILED:
             failure = failure_of_step(step, name=name, index=index, input=work.args)
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
         try:
-            result = self._result(step, work) if self._settings.want_results and index >= 0 else None
+            result = (
+                self._result(step, work) if self._settings.want_results and index >= 0 else None
+            )
         except Exception as error:  # whatever the user's constructor raises
-            failure = Failure.from_exception(error, name=name, index=index, input=work.args,
-                                             duration=duration, kind=FailureKind.RESULT)
+            failure = Failure.from_exception(
+                error,
+                name=name,
+                index=index,
+                input=work.args,
+                duration=duration,
+                kind=FailureKind.RESULT,
+            )
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
         return FinishedStep(index, name, work.args, result, duration=duration)
 
@@ -339,8 +368,16 @@ class ProcessRun:
 
 def _known_functions(known: Sequence[Work]) -> dict[int, Work]:
     """The steps that workers are to do, by what they are found with later."""
-    return {id(work): work for work in known
-            if not isinstance(work.function, Command) and not is_step(work.function)}
+    return {
+        id(work): work
+        for work in known
+        if not isinstance(work.function, Command) and not is_step(work.function)
+    }
+
+
+def _command_input(command: Command, args: Sequence[Any]) -> str | None:
+    command.arguments(*args)  # raises what is wrong with them
+    return input_text(args) if args else None
 
 
 def _command_task(command: Command) -> Any:

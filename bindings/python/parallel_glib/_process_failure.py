@@ -7,8 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _exceptions
-from ._errors import (CommandFailed, ExitTimedOut, OutputLimitExceeded, RemoteError, RunCancelled, Silent,
-                      StepError, TimedOut, UnexpectedExit, WorkerFailed, type_name)
+from ._errors import (
+    CommandFailed,
+    ExitTimedOut,
+    OutputLimitExceeded,
+    RemoteError,
+    RunCancelled,
+    Silent,
+    StepError,
+    TimedOut,
+    UnexpectedExit,
+    WorkerFailed,
+    type_name,
+)
 from ._failure import Failure, FailureKind
 from ._gi import Gio, GLib, Parallel
 
@@ -79,8 +90,15 @@ def _remote_failure(message: str, details: bytes, fields: dict[str, Any]) -> Fai
     if isinstance(exception, SystemExit):
         kind = FailureKind.EXIT
         status = exception.code if isinstance(exception.code, int) else 1
-    return Failure(kind=kind, type_name=remote.type_name, message=remote.message, traceback=remote.traceback,
-                   exception=exception, exit_status=status, **fields)
+    return Failure(
+        kind=kind,
+        type_name=remote.type_name,
+        message=remote.message,
+        traceback=remote.traceback,
+        exception=exception,
+        exit_status=status,
+        **fields,
+    )
 
 
 def _plain_failure(step: Any, error: Any, fields: dict[str, Any]) -> Failure:
@@ -95,10 +113,22 @@ def _plain_failure(step: Any, error: Any, fields: dict[str, Any]) -> Failure:
         exception = make(error.message)
     elif error.domain in _SPAWN_ERRORS:
         exception = CommandFailed(error.message, status if status > 0 else None, number or None)
-        kind = (FailureKind.SIGNAL if number else FailureKind.EXIT if status > 0 else FailureKind.COMMAND)
+        kind = (
+            FailureKind.SIGNAL
+            if number
+            else FailureKind.EXIT
+            if status > 0
+            else FailureKind.COMMAND
+        )
     else:
         exception = RemoteError(error.message, error.domain)
         kind = FailureKind.EXCEPTION
-    return Failure(kind=kind, type_name=type_name(type(exception)), message=error.message,
-                   exception=exception, exit_status=status if status > 0 else None,
-                   signal=number or None, **fields)
+    return Failure(
+        kind=kind,
+        type_name=type_name(type(exception)),
+        message=error.message,
+        exception=exception,
+        exit_status=status if status > 0 else None,
+        signal=number or None,
+        **fields,
+    )

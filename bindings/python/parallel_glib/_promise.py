@@ -60,6 +60,7 @@ class GLibPromise:
 
     def __init__(self) -> None:
         from ._gi import GLib
+
         self._context = GLib.MainContext.ref_thread_default()
         self._glib = GLib
         self._go_on: Callable[[], object] | None = None
@@ -92,8 +93,11 @@ class Cancelled(BaseException):
 class MainLoopTask:
     """A coroutine that a GLib main loop runs."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any],
-                 on_done: Callable[[MainLoopTask], object] | None = None) -> None:
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        on_done: Callable[[MainLoopTask], object] | None = None,
+    ) -> None:
         self._coroutine = coroutine
         self._on_done = on_done
         self._waits_for: GLibPromise | None = None
@@ -146,11 +150,14 @@ class MainLoopTask:
             self._on_done(self)
 
 
-def start_in_main_loop(coroutine: Coroutine[Any, Any, Any],
-                       on_done: Callable[[MainLoopTask], object] | None = None) -> MainLoopTask:
-    """Runs a coroutine of this package's in the thread's default main context of GLib, without asyncio.
+def start_in_main_loop(
+    coroutine: Coroutine[Any, Any, Any], on_done: Callable[[MainLoopTask], object] | None = None
+) -> MainLoopTask:
+    """Runs a coroutine of this package's in the thread's default main context of GLib, without
+    asyncio.
 
-    It begins at once and goes on whenever the main loop runs. on_done is called with the task at its end.
+    It begins at once and goes on whenever the main loop runs. on_done is called with the task at
+    its end.
 
     >>> from parallel_glib import run_parallel_steps_async, testing
     >>> from gi.repository import GLib

@@ -18,7 +18,8 @@ from ._inputs import make_job, spread
 from ._outcome import Collector, FinishedStep
 from ._steps import checked_attempts
 
-# So often a put takes the finished ones from the library, so that they do not pile up during a long body.
+# So often a put takes the finished ones from the library, so that they do not pile up during a long
+# body.
 TAKE_INTERVAL = 64
 
 
@@ -55,17 +56,20 @@ class Queue:
             self.put(item)
 
     def close(self) -> None:
-        """Says that there will be nothing more, for whoever iterates over the runner. Leaving the block does that too."""
+        """Says that there will be nothing more, for whoever iterates over the runner.
+
+        Leaving the block does that too.
+        """
         self._run.close()
 
 
 class BackgroundTaskRunner:
     """Runs a task on the inputs that are put into a queue, in the background, while the block runs.
 
-    At the end of the block everything is waited for, and what was printed comes out in queue order. If some
-    inputs failed, one `BackgroundFailure` tells of all of them. An exception of the block itself wins and has
-    those of the background as its context; what is queued is still done then, unless it is a Ctrl-C or the like, or
-    `halt_on_error` is set.
+    At the end of the block everything is waited for, and what was printed comes out in queue order.
+    If some inputs failed, one `BackgroundFailure` tells of all of them. An exception of the block
+    itself wins and has those of the background as its context; what is queued is still done then,
+    unless it is a Ctrl-C or the like, or `halt_on_error` is set.
 
     task: a callable, a `Command` (`{}` stands for the input), or a Parallel.Task
     args, kwargs: bound to it; the inputs come after args
@@ -81,12 +85,23 @@ class BackgroundTaskRunner:
     item 1.item 2.
     """
 
-    def __init__(self, task: Any, *args: Any, queue: Any = None, processes: int | None = None,
-                 onexit: Callable[[], object] | None = None, halt_on_error: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        task: Any,
+        *args: Any,
+        queue: Any = None,
+        processes: int | None = None,
+        onexit: Callable[[], object] | None = None,
+        halt_on_error: bool = False,
+        **kwargs: Any,
+    ) -> None:
         self._task = task
         self._job = make_job(task, args, kwargs, onexit, discard=True)
-        self._settings = Settings(max_parallel=_backend.checked_count('processes', processes),
-                                  halt_on_error=halt_on_error, hold_output=True)
+        self._settings = Settings(
+            max_parallel=_backend.checked_count('processes', processes),
+            halt_on_error=halt_on_error,
+            hold_output=True,
+        )
         self._callers_queue = queue
         self._on_step_finished: Callable[[FinishedStep], object] | None = None
         self._run: Run | None = None
@@ -94,16 +109,26 @@ class BackgroundTaskRunner:
         self._feeder: Feeder | None = None
         self._collector = Collector()
 
-    def configure(self, *, timeout: float | None = None, silence_timeout: float | None = None,
-                  exit_timeout: float | None = None, kill_grace: float | None = None, max_attempts: int = 1,
-                  max_steps_per_worker: int | None = None, return_values: bool = False, cancellable: Any = None,
-                  on_step_finished: Callable[[FinishedStep], object] | None = None) -> BackgroundTaskRunner:
+    def configure(
+        self,
+        *,
+        timeout: float | None = None,
+        silence_timeout: float | None = None,
+        exit_timeout: float | None = None,
+        kill_grace: float | None = None,
+        max_attempts: int = 1,
+        max_steps_per_worker: int | None = None,
+        return_values: bool = False,
+        cancellable: Any = None,
+        on_step_finished: Callable[[FinishedStep], object] | None = None,
+    ) -> BackgroundTaskRunner:
         """Sets what has no place among the arguments, since other keywords there are the task's.
 
         As for `run_parallel_steps()`, and:
         exit_timeout: for how many seconds a worker may take to end
         max_steps_per_worker: after so many a worker is replaced by a fresh one
-        return_values: bring the results back, for iteration, on_step_finished and `BackgroundFailure.results`
+        return_values: bring the results back, for iteration, on_step_finished and
+            `BackgroundFailure.results`
 
         >>> from parallel_glib import testing
         >>> with testing.serial(), BackgroundTaskRunner(print).configure(max_attempts=2) as queue:
@@ -113,9 +138,16 @@ class BackgroundTaskRunner:
         if self._run is not None:
             raise RuntimeError('the runner has started already')
         self._settings = dataclasses.replace(
-            self._settings, timeout=timeout, silence_timeout=silence_timeout, exit_timeout=exit_timeout,
-            kill_grace=kill_grace, max_attempts=checked_attempts(max_attempts), want_results=return_values,
-            max_steps_per_worker=max_steps_per_worker, cancellable=cancellable)
+            self._settings,
+            timeout=timeout,
+            silence_timeout=silence_timeout,
+            exit_timeout=exit_timeout,
+            kill_grace=kill_grace,
+            max_attempts=checked_attempts(max_attempts),
+            want_results=return_values,
+            max_steps_per_worker=max_steps_per_worker,
+            cancellable=cancellable,
+        )
         self._job = dataclasses.replace(self._job, discard=not return_values)
         self._collector = Collector(return_values, on_step_finished)
         return self
@@ -125,19 +157,24 @@ class BackgroundTaskRunner:
     def __enter__(self) -> Any:
         return self._open(drains=True)
 
-    def __exit__(self, _type: type[BaseException] | None, exception: BaseException | None,
-                 _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        exception: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         run = self._taken_run()
         try:
             if _stops_at_once(exception, self._settings.halt_on_error):
-                run.halt()
-            if self._feeder is not None:
-                self._feeder.end(halted=exception is not None and self._settings.halt_on_error)
+                self._halt(run)
+            elif self._feeder is not None:
+                self._feeder.end(self._collector)
             run.close()
             self._collector.drain(run)
             run.finish()
         except BaseException:
-            self._abandon(run)
+            self._halt(run)
+            run.finish()
             raise
         self._conclude(run, exception)
 
@@ -159,12 +196,10 @@ class BackgroundTaskRunner:
             raise RuntimeError('the runner was not entered')
         return run
 
-    def _abandon(self, run: Run) -> None:
-        """Stops what the waiting was interrupted of."""
+    def _halt(self, run: Run) -> None:
         if self._feeder is not None:
             self._feeder.abandon()
         run.halt()
-        run.finish()
 
     def _conclude(self, run: Run, exception: BaseException | None) -> None:
         if exception is None:
@@ -178,10 +213,10 @@ class BackgroundTaskRunner:
         run = getattr(self, '_run', None)
         if run is None:
             return
-        warnings.warn(f'{self!r} was forgotten while it ran; it is stopped', ResourceWarning, source=self)
-        if self._feeder is not None:
-            self._feeder.abandon()
-        run.halt()
+        warnings.warn(
+            f'{self!r} was forgotten while it ran; it is stopped', ResourceWarning, source=self
+        )
+        self._halt(run)
         # It takes as long as the steps take to die, and this may be anywhere.
         threading.Thread(target=run.finish, name='parallel-forgotten', daemon=True).start()
 
@@ -211,6 +246,7 @@ class BackgroundTaskRunner:
 
     async def __aenter__(self) -> Any:
         from ._asyncio import Pump
+
         if self._callers_queue is not None:
             raise TypeError("a queue of the caller's is read blockingly; use `with` for it")
         queue = self._open(drains=False)
@@ -218,8 +254,12 @@ class BackgroundTaskRunner:
         self._pump = Pump(self._run)
         return queue
 
-    async def __aexit__(self, _type: type[BaseException] | None, exception: BaseException | None,
-                        _trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        exception: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         run = self._taken_run()
         if _stops_at_once(exception, self._settings.halt_on_error):
             run.halt()
@@ -254,8 +294,12 @@ class _TakesNowAndThen:
             runner._collector.take_ready(runner._run)
 
 
-def run_tasks_in_process_pool(task: Any, inputs: Iterable[Iterable[Any]], processes: int | None = None,
-                              onexit: Callable[[], object] | None = None) -> list[Any]:
+def run_tasks_in_process_pool(
+    task: Any,
+    inputs: Iterable[Iterable[Any]],
+    processes: int | None = None,
+    onexit: Callable[[], object] | None = None,
+) -> list[Any]:
     """Runs a task on each input and returns the results in the order of the inputs.
 
     inputs: tuples of arguments; any iterable, which is read no further ahead than is needed
@@ -269,11 +313,17 @@ def run_tasks_in_process_pool(task: Any, inputs: Iterable[Iterable[Any]], proces
     return run_pool(task, inputs, processes, onexit, Settings())
 
 
-def run_pool(task: Any, inputs: Iterable[Iterable[Any]], processes: int | None,
-             onexit: Callable[[], object] | None, settings: Settings) -> list[Any]:
+def run_pool(
+    task: Any,
+    inputs: Iterable[Iterable[Any]],
+    processes: int | None,
+    onexit: Callable[[], object] | None,
+    settings: Settings,
+) -> list[Any]:
     """As run_tasks_in_process_pool(), with settings."""
-    settings = dataclasses.replace(settings, want_results=True,
-                                   max_parallel=_backend.checked_count('processes', processes))
+    settings = dataclasses.replace(
+        settings, want_results=True, max_parallel=_backend.checked_count('processes', processes)
+    )
     job = make_job(task, (), {}, onexit, discard=False)
     if isinstance(inputs, (str, bytes)):
         raise TypeError(f'inputs must be a list of tuples, not {inputs!r}')
@@ -296,6 +346,7 @@ def run_pool(task: Any, inputs: Iterable[Iterable[Any]], processes: int | None,
 def look_ahead(processes: int | None) -> int:
     """How many inputs are taken before their turn: enough that no worker waits."""
     import os
+
     return 8 * (processes or len(os.sched_getaffinity(0)))
 
 

@@ -53,7 +53,9 @@ class SerialRun:
             index = self._count
             self._count += 1
             if self._halted:
-                self._ready.append(FinishedStep(index, _name(self._job, work), work.args, skipped=True))
+                self._ready.append(
+                    FinishedStep(index, _name(self._job, work), work.args, skipped=True)
+                )
             else:
                 self._queue.append((index, work))
             return index
@@ -65,7 +67,9 @@ class SerialRun:
         with self._lock:
             self._halted = self._closed = True
             for index, work in self._queue:
-                self._ready.append(FinishedStep(index, _name(self._job, work), work.args, skipped=True))
+                self._ready.append(
+                    FinishedStep(index, _name(self._job, work), work.args, skipped=True)
+                )
             self._queue.clear()
 
     def wake(self) -> None:
@@ -113,12 +117,18 @@ class SerialRun:
             result, error = self._attempt(work)
         duration = time.monotonic() - begin
         if error is None:
-            return FinishedStep(index, name, work.args, result if self._settings.want_results else None,
-                                duration=duration)
+            return FinishedStep(
+                index,
+                name,
+                work.args,
+                result if self._settings.want_results else None,
+                duration=duration,
+            )
         if self._settings.halt_on_error:
             self.halt()
-        failure = Failure.from_exception(error, name=name, index=index, input=work.args,
-                                         duration=duration)
+        failure = Failure.from_exception(
+            error, name=name, index=index, input=work.args, duration=duration
+        )
         return FinishedStep(index, name, work.args, failure=failure, duration=duration)
 
     def _attempt(self, work: Work) -> tuple[Any, BaseException | None]:
@@ -138,7 +148,12 @@ class SerialRun:
         return _call(lambda: initializer(*initargs))[1]
 
     def _has_exit(self) -> bool:
-        return self._begun and not self._halted and self._job is not None and self._job.onexit is not None
+        return (
+            self._begun
+            and not self._halted
+            and self._job is not None
+            and self._job.onexit is not None
+        )
 
     def _do_exit(self) -> FinishedStep:
         assert self._job is not None and self._job.onexit is not None
@@ -169,7 +184,11 @@ def _run_work(job: Job | None, work: Work) -> Any:
         function, args, kwargs = work.function, work.args, work.kwargs
     else:
         assert job is not None
-        function, args, kwargs = job.function, (*job.args, *work.args), {**job.kwargs, **work.kwargs}
+        function, args, kwargs = (
+            job.function,
+            (*job.args, *work.args),
+            {**job.kwargs, **work.kwargs},
+        )
     result = function(*args, **kwargs)
     if isinstance(function, Command):
         _forward(result)
@@ -185,6 +204,7 @@ def _forward(done: subprocess.CompletedProcess[bytes]) -> None:
 
 def _run_step(step: Any) -> Any:
     from gi.repository import Parallel
+
     Parallel.run_steps([step], 1, False, None)
     return step.get_result()
 
@@ -212,7 +232,9 @@ def _trimmed(error: BaseException) -> BaseException:
 
 @contextlib.contextmanager
 def _telling_interrupts() -> Iterator[list[int]]:
-    """Yields a list that is not empty once there was a SIGINT; a step may raise KeyboardInterrupt by itself."""
+    """Yields a list that is not empty once there was a SIGINT; a step may raise KeyboardInterrupt
+    by itself.
+    """
     seen: list[int] = []
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where the output of steps goes: to the descriptor, or to what the caller has put in place of sys.stdout."""
+"""Where the output of steps goes: to the descriptor, or to what the caller has put in place of
+sys.stdout.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ def flush() -> None:
 
 
 def is_replaced(stream: Any, descriptor: int) -> bool:
-    """Whether something else than the descriptor takes what is printed: a test's capture, a notebook.
+    """Whether something else than the descriptor takes what is printed: a test's capture, a
+    notebook.
 
     >>> import io
     >>> is_replaced(io.StringIO(), 1), is_replaced(None, 1)

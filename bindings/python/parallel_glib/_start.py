@@ -18,7 +18,10 @@ from ._calls import Delivery, Job, Place
 METHODS = ('forkserver', 'fork', 'spawn')
 
 # What is started finds the package, and the user's modules, where this process does.
-BOOT = 'import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from parallel_glib.{0} import main; main()'
+BOOT = (
+    'import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); '
+    'from parallel_glib.{0} import main; main()'
+)
 
 _method = 'forkserver'
 _server: Any = None
@@ -28,10 +31,11 @@ _lock = threading.Lock()
 def set_start_method(method: str) -> None:
     """Chooses how the workers of the runs that are opened from now on come into being.
 
-    'forkserver', the default: a clean process is started once, and forks them. They have nothing of this
-        process; functions and inputs travel to them.
-    'fork': they are forked from this process and have all that it has: locks, `multiprocessing.Value`, open
-        files. A step that is known when the run is opened does not have to be such as can be pickled.
+    'forkserver', the default: a clean process is started once, and forks them. They have nothing of
+        this process; functions and inputs travel to them.
+    'fork': they are forked from this process and have all that it has: locks,
+        `multiprocessing.Value`, open files. A step that is known when the run is opened does not
+        have to be such as can be pickled.
     'spawn': each is a fresh interpreter. Slow, and independent of everything.
 
     >>> set_start_method('spawn')
@@ -96,6 +100,7 @@ def _argv(module: str) -> list[str]:
 def _clean_server() -> Any:
     global _server
     from ._gi import Parallel
+
     with _lock:
         if _server is None:
             _server = Parallel.WorkerServer.new(_argv('_forkserver'))

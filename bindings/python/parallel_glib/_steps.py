@@ -11,15 +11,24 @@ from ._backend import Settings, Work
 from ._outcome import Collector, FinishedStep
 
 
-def run_parallel_steps(steps: Iterable[Any], max_parallel: int | None = None, halt_on_error: bool = False,
-                       return_values: bool = False, *, names: Sequence[str] | None = None,
-                       timeout: float | None = None, silence_timeout: float | None = None,
-                       kill_grace: float | None = None, max_attempts: int = 1, cancellable: Any = None,
-                       on_step_finished: Callable[[FinishedStep], object] | None = None) -> list[Any] | None:
+def run_parallel_steps(
+    steps: Iterable[Any],
+    max_parallel: int | None = None,
+    halt_on_error: bool = False,
+    return_values: bool = False,
+    *,
+    names: Sequence[str] | None = None,
+    timeout: float | None = None,
+    silence_timeout: float | None = None,
+    kill_grace: float | None = None,
+    max_attempts: int = 1,
+    cancellable: Any = None,
+    on_step_finished: Callable[[FinishedStep], object] | None = None,
+) -> list[Any] | None:
     """Runs steps in parallel, and returns when all have ended.
 
-    What they print comes out in the order of the list, as if they had run one after another. If some fail, the
-    others run nevertheless, and one `BackgroundFailure` tells of all of them.
+    What they print comes out in the order of the list, as if they had run one after another. If
+    some fail, the others run nevertheless, and one `BackgroundFailure` tells of all of them.
 
     steps: callables without arguments, `Command`s and `Parallel.Step`s, mixed
     max_parallel: how many run at the same time; by default as many as there are processors
@@ -39,15 +48,24 @@ def run_parallel_steps(steps: Iterable[Any], max_parallel: int | None = None, ha
     [1, 2, None]
     """
     works = make_works(steps, names)
-    settings = Settings(max_parallel=_backend.checked_count('max_parallel', max_parallel),
-                        halt_on_error=halt_on_error, timeout=timeout, silence_timeout=silence_timeout,
-                        kill_grace=kill_grace, max_attempts=checked_attempts(max_attempts),
-                        cancellable=cancellable, want_results=return_values)
+    settings = Settings(
+        max_parallel=_backend.checked_count('max_parallel', max_parallel),
+        halt_on_error=halt_on_error,
+        timeout=timeout,
+        silence_timeout=silence_timeout,
+        kill_grace=kill_grace,
+        max_attempts=checked_attempts(max_attempts),
+        cancellable=cancellable,
+        want_results=return_values,
+    )
     return run_works(works, settings, on_step_finished)
 
 
-def run_works(works: Sequence[Work], settings: Settings,
-              on_step_finished: Callable[[FinishedStep], object] | None = None) -> list[Any] | None:
+def run_works(
+    works: Sequence[Work],
+    settings: Settings,
+    on_step_finished: Callable[[FinishedStep], object] | None = None,
+) -> list[Any] | None:
     """Runs steps that are all known; returns their results if they are wanted."""
     collector = Collector(settings.want_results, on_step_finished)
     with _backend.opened(None, settings, works) as run:
@@ -75,8 +93,10 @@ def make_works(steps: Iterable[Any], names: Sequence[str] | None) -> list[Work]:
         raise ValueError(f'there are {len(listed)} steps and {len(names)} names')
     for number, step in enumerate(listed):
         _backend.checked_function(f'step {number}', step)
-    return [Work(function=step, name=names[number] if names else None)
-            for number, step in enumerate(listed)]
+    return [
+        Work(function=step, name=names[number] if names else None)
+        for number, step in enumerate(listed)
+    ]
 
 
 def checked_attempts(number: int) -> int:

@@ -12,12 +12,16 @@ from typing import Any
 
 from ._gi import GLib
 
-# A signal ends the poll that a wait sleeps in. This is for the one that comes between the last look and the poll.
+# A signal ends the poll that a wait sleeps in. This is for the one that comes between the last look
+# and the poll.
 LOOK_INTERVAL = 50  # milliseconds
 
 
 class Waiter:
-    """A main context of our own, and waiting in it. Nothing of the caller's is dispatched meanwhile."""
+    """A main context of our own, and waiting in it.
+
+    Nothing of the caller's is dispatched meanwhile.
+    """
 
     def __init__(self) -> None:
         self.context = GLib.MainContext.new()
@@ -39,8 +43,8 @@ class Waiter:
     def until(self, done: Callable[[], object], *, patient: bool = False) -> None:
         """Waits until done() is true.
 
-        Handlers of signals are called in between, and what they raise ends the waiting; if `patient`, they are
-        called at the end.
+        Handlers of signals are called in between, and what they raise ends the waiting; if
+        `patient`, they are called at the end.
         """
         if done():
             return
@@ -70,8 +74,8 @@ class Waiter:
 class _Handlers:
     """Puts off the signal handlers that are written in Python.
 
-    They would be called in the callbacks of the library, wherever the interpreter is, and what they raise there
-    is printed and lost. In the main thread only: in no other one are they called.
+    They would be called in the callbacks of the library, wherever the interpreter is, and what they
+    raise there is printed and lost. In the main thread only: in no other one are they called.
     """
 
     def __init__(self) -> None:

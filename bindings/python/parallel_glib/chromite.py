@@ -3,7 +3,8 @@
 
     from parallel_glib import chromite as parallel
 
-Steps are forked from this process and have all that it has, as there. What differs is on the page Migration.
+Steps are forked from this process and have all that it has, as there. What differs is on the page
+Migration.
 """
 
 from __future__ import annotations
@@ -24,9 +25,18 @@ from . import _failure, _runner, _steps
 from ._backend import Settings
 from ._errors import ExitTimedOut, RemoteError, Silent, UnexpectedExit
 
-__all__ = ['BackgroundFailure', 'BackgroundTaskRunner', 'ExceptInfo', 'ExitWithParent', 'Manager',
-           'ProcessExitTimeout', 'ProcessSilentTimeout', 'ProcessUnexpectedExit', 'RunParallelSteps',
-           'RunTasksInProcessPool']
+__all__ = [
+    'BackgroundFailure',
+    'BackgroundTaskRunner',
+    'ExceptInfo',
+    'ExitWithParent',
+    'Manager',
+    'ProcessExitTimeout',
+    'ProcessSilentTimeout',
+    'ProcessUnexpectedExit',
+    'RunParallelSteps',
+    'RunTasksInProcessPool',
+]
 
 SILENT_TIMEOUT = 60 * 145
 EXIT_TIMEOUT = 60 * 10
@@ -49,7 +59,8 @@ class ExceptInfo(NamedTuple):
 class BackgroundFailure(_failure.BackgroundFailure):
     """One or more steps failed.
 
-    It is a `parallel_glib.BackgroundFailure` that has the members of chromite's CompoundFailure too.
+    It is a `parallel_glib.BackgroundFailure` that has the members of chromite's CompoundFailure
+    too.
 
     >>> failure = BackgroundFailure(exc_infos=[ExceptInfo(KeyError, "'x'", 'Traceback …')])
     >>> failure.HasFailureType(LookupError), failure.MatchesFailureType(OSError)
@@ -61,24 +72,39 @@ class BackgroundFailure(_failure.BackgroundFailure):
     exc_infos: list[ExceptInfo]
     _text: str
 
-    def __new__(cls, message: str = '', exc_infos: Sequence[ExceptInfo] | None = None) -> BackgroundFailure:
+    def __new__(
+        cls, message: str = '', exc_infos: Sequence[ExceptInfo] | None = None
+    ) -> BackgroundFailure:
         infos = list(exc_infos or ())
         # A group cannot be empty.
         failures = [_failure_of_info(number, info) for number, info in enumerate(infos)] or [
-            _failure.Failure(name='step', index=0, message=message, exception=RemoteError(message))]
+            _failure.Failure(name='step', index=0, message=message, exception=RemoteError(message))
+        ]
         return cls._build(failures, {}, message, infos, message)
 
     @classmethod
-    def _build(cls, failures: Iterable[_failure.Failure], results: Mapping[int, Any], message: str,
-               infos: list[ExceptInfo] | None = None, text: str = '') -> BackgroundFailure:
-        self = _failure.BackgroundFailure.__new__(cls, failures, results=results, message=message or None)
+    def _build(
+        cls,
+        failures: Iterable[_failure.Failure],
+        results: Mapping[int, Any],
+        message: str,
+        infos: list[ExceptInfo] | None = None,
+        text: str = '',
+    ) -> BackgroundFailure:
+        self = _failure.BackgroundFailure.__new__(
+            cls, failures, results=results, message=message or None
+        )
         assert isinstance(self, BackgroundFailure)
-        self.exc_infos = [_info_of(failure) for failure in self.failures] if infos is None else infos
+        self.exc_infos = (
+            [_info_of(failure) for failure in self.failures] if infos is None else infos
+        )
         self._text = text
         return self
 
     def __str__(self) -> str:
-        return self._text or '\n'.join(f'{info.type}: {info.str}\n{info.traceback}' for info in self.exc_infos)
+        return self._text or '\n'.join(
+            f'{info.type}: {info.str}\n{info.traceback}' for info in self.exc_infos
+        )
 
     def ToSummaryString(self) -> str:
         """The types and the messages, without tracebacks."""
@@ -102,8 +128,12 @@ class BackgroundFailure(_failure.BackgroundFailure):
         return any(not issubclass(info.type, allowed) for info in self.exc_infos)
 
 
-def RunParallelSteps(steps: Iterable[Callable[[], Any]], max_parallel: int | None = None,
-                     halt_on_error: bool = False, return_values: bool = False) -> list[Any] | None:
+def RunParallelSteps(
+    steps: Iterable[Callable[[], Any]],
+    max_parallel: int | None = None,
+    halt_on_error: bool = False,
+    return_values: bool = False,
+) -> list[Any] | None:
     """Runs functions in parallel, all at once unless there is a limit.
 
     >>> from parallel_glib import testing
@@ -112,16 +142,22 @@ def RunParallelSteps(steps: Iterable[Callable[[], Any]], max_parallel: int | Non
     [1, 2]
     """
     works = _steps.make_works(steps, None)
-    settings = Settings(max_parallel=max_parallel or len(works) or None, halt_on_error=halt_on_error,
-                        want_results=return_values, start_method='fork', silence_timeout=SILENT_TIMEOUT,
-                        exit_timeout=EXIT_TIMEOUT)
+    settings = Settings(
+        max_parallel=max_parallel or len(works) or None,
+        halt_on_error=halt_on_error,
+        want_results=return_values,
+        start_method='fork',
+        silence_timeout=SILENT_TIMEOUT,
+        exit_timeout=EXIT_TIMEOUT,
+    )
     with _Translated():
         return _steps.run_works(works, settings)
 
 
 @contextlib.contextmanager
 def BackgroundTaskRunner(task: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
-    """Runs a function on each input that is put into the queue; queue, processes, onexit and halt_on_error as there.
+    """Runs a function on each input that is put into the queue; queue, processes, onexit and
+    halt_on_error as there.
 
     >>> from parallel_glib import testing
     >>> with testing.serial(), BackgroundTaskRunner(print, 1, sep='-') as queue:
@@ -129,14 +165,22 @@ def BackgroundTaskRunner(task: Callable[..., Any], *args: Any, **kwargs: Any) ->
     1-small-cow
     """
     runner = _runner.BackgroundTaskRunner(task, *args, **kwargs)
-    runner._settings = dataclasses.replace(runner._settings, start_method='fork',
-                                           silence_timeout=SILENT_TIMEOUT, exit_timeout=EXIT_TIMEOUT)
+    runner._settings = dataclasses.replace(
+        runner._settings,
+        start_method='fork',
+        silence_timeout=SILENT_TIMEOUT,
+        exit_timeout=EXIT_TIMEOUT,
+    )
     with _Translated(), runner as queue:
         yield queue
 
 
-def RunTasksInProcessPool(task: Callable[..., Any], inputs: Iterable[Iterable[Any]],
-                          processes: int | None = None, onexit: Callable[[], object] | None = None) -> list[Any]:
+def RunTasksInProcessPool(
+    task: Callable[..., Any],
+    inputs: Iterable[Iterable[Any]],
+    processes: int | None = None,
+    onexit: Callable[[], object] | None = None,
+) -> list[Any]:
     """Runs a function on each input and returns the results.
 
     >>> from parallel_glib import testing
@@ -144,7 +188,9 @@ def RunTasksInProcessPool(task: Callable[..., Any], inputs: Iterable[Iterable[An
     ...     RunTasksInProcessPool(pow, [[2, 3], [3, 2]])
     [8, 9]
     """
-    settings = Settings(start_method='fork', silence_timeout=SILENT_TIMEOUT, exit_timeout=EXIT_TIMEOUT)
+    settings = Settings(
+        start_method='fork', silence_timeout=SILENT_TIMEOUT, exit_timeout=EXIT_TIMEOUT
+    )
     with _Translated():
         return _runner.run_pool(task, inputs, processes or None, onexit, settings)
 
@@ -180,10 +226,18 @@ class _Translated:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, _type: type[BaseException] | None, error: BaseException | None,
-                 _trace: TracebackType | None) -> None:
-        if isinstance(error, _failure.BackgroundFailure) and not isinstance(error, BackgroundFailure):
-            raise BackgroundFailure._build(error.failures, error.results, error.message) from error.__cause__
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, _failure.BackgroundFailure) and not isinstance(
+            error, BackgroundFailure
+        ):
+            raise BackgroundFailure._build(
+                error.failures, error.results, error.message
+            ) from error.__cause__
 
 
 def _ignore_interrupts() -> None:
@@ -202,5 +256,11 @@ def _failure_of_info(number: int, info: ExceptInfo) -> _failure.Failure:
         exception: BaseException = info.type(info.str)
     except Exception:  # it takes other arguments
         exception = RemoteError(info.str, info.type.__name__)
-    return _failure.Failure(name=f'step {number}', index=number, type_name=info.type.__name__,
-                            message=info.str, traceback=info.traceback, exception=exception)
+    return _failure.Failure(
+        name=f'step {number}',
+        index=number,
+        type_name=info.type.__name__,
+        message=info.str,
+        traceback=info.traceback,
+        exception=exception,
+    )

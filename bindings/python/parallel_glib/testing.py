@@ -14,10 +14,12 @@ __all__ = ['serial']
 def serial() -> contextlib.AbstractContextManager[None]:
     """Has everything run in this process, one after the other, while the block runs.
 
-    Nothing is pickled, so that mocks and patches work in the steps, and a debugger stops in them. Failures are
-    the same as in parallel: all steps run, and one `BackgroundFailure` has the exceptions. What is put into the queue of a
-    `BackgroundTaskRunner` runs at the end of its block; what is submitted to an `Executor` runs at once. Limits on
-    time have no effect.
+    Nothing is pickled, so that mocks and patches work in the steps, and a debugger stops in them.
+    Failures are
+    the same as in parallel: all steps run, and one `BackgroundFailure` has the exceptions. What is
+        put into the queue of a
+    `BackgroundTaskRunner` runs at the end of its block; what is submitted to an `Executor` runs at
+    once. Limits on time have no effect.
 
     >>> from parallel_glib import run_parallel_steps
     >>> seen = []
