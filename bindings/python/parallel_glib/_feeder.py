@@ -31,7 +31,7 @@ class Feeder:
         self._thread.start()
 
     def end(self, collector: Collector) -> None:
-        """Reads until nothing is left and nothing runs that could put more; raises what was wrong."""
+        """Reads until nothing is left, nor runs that could put more; raises what was wrong."""
         self._queue.put(AllTasksComplete())
         while self._thread.is_alive():
             step = self._run.next(until=self._is_done)
