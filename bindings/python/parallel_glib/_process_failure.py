@@ -41,6 +41,7 @@ _BY_CODE: dict[int | None, tuple[FailureKind, _Maker]] = {
     _code('OUTPUT_LIMIT'): (FailureKind.OUTPUT_LIMIT, OutputLimitExceeded),
     _code('HALTED'): (FailureKind.HALTED, StepError),
     _code('FAILED'): (FailureKind.WORKER, WorkerFailed),
+    _code('POOL_BROKEN'): (FailureKind.WORKER, WorkerFailed),
 }
 
 

@@ -87,7 +87,7 @@ def make_task(job: Job, method: str | None) -> Any:
             task = Parallel.WorkerTask.new(_argv('_worker'))
         else:
             task = Parallel.WorkerTask.new_for_server(_clean_server())
-    task.set_setup_bytes(GLib.Bytes.new(_transport.dumps_call(setup, (), {})))
+    task.set_setup(GLib.Bytes.new(_transport.dumps_call(setup, (), {})))
     task.props.has_onexit = job.onexit is not None
     return task
 
@@ -103,7 +103,7 @@ def _clean_server() -> Any:
 
     with _lock:
         if _server is None:
-            _server = Parallel.WorkerServer.new(_argv('_forkserver'))
+            _server = Parallel.WorkerServer.new(_argv('_forkserver'), None)
         return _server
 
 
@@ -126,7 +126,7 @@ def _fork_server() -> Any:
         finally:
             os._exit(70)
     theirs.close()
-    return Parallel.WorkerServer.new_for_fd(pid, ours.detach())
+    return Parallel.WorkerServer.new_for_fd(ours.detach(), pid)
 
 
 def _forget_server() -> None:
