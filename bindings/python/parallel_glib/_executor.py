@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""An executor of concurrent.futures."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from ._pool import Pool
+
+T = TypeVar('T')
+
+ON_DEATH = ('replace', 'break')
+
+
+class Executor(concurrent.futures.Executor):
+    """As `concurrent.futures.ProcessPoolExecutor`, whose whole contract it keeps, but that it
+    survives its workers.
+
+    When a worker dies, only the call that it was doing fails, with `UnexpectedExit`, and another
+    worker takes its place. Functions may be lambdas and closures. What a call prints comes out as a
+    whole when it is done.
+
+    max_workers: how many processes, by default as many as there are processors
+    initializer, initargs: called in each worker before its first call; if it fails the executor is
+        broken
+    max_tasks_per_child: after so many calls a worker is replaced by a fresh one
+    on_worker_death: 'replace', or 'break', as ProcessPoolExecutor does: all fails with
+        BrokenProcessPool
+
+    >>> from parallel_glib import testing
+    >>> with testing.serial(), Executor() as executor:
+    ...     executor.submit(pow, 2, 5).result()
+    32
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        max_tasks_per_child: int | None = None,
+        on_worker_death: str = 'replace',
+    ) -> None:
+        if max_workers is None:
+            max_workers = len(os.sched_getaffinity(0))
+        elif max_workers <= 0:
+            raise ValueError('max_workers must be greater than 0')
+        if initializer is not None and not callable(initializer):
+            raise TypeError('initializer must be a callable')
+        if max_tasks_per_child is not None and not isinstance(max_tasks_per_child, int):
+            raise TypeError('max_tasks_per_child must be an integer')
+        if max_tasks_per_child is not None and max_tasks_per_child <= 0:
+            raise ValueError('max_tasks_per_child must be >= 1')
+        if on_worker_death not in ON_DEATH:
+            raise ValueError(f"on_worker_death is 'replace' or 'break', not {on_worker_death!r}")
+        self._max_workers = max_workers
+        self._pool = Pool(
+            max_workers,
+            initializer,
+            tuple(initargs),
+            max_tasks_per_child,
+            breaks=on_worker_death == 'break',
+        )
+        # When nobody can submit any more, the pool does what it has and ends.
+        weakref.finalize(self, self._pool.shut_down).atexit = False
+
+    def submit(
+        self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[T]:
+        """Has fn(*args, **kwargs) called in a worker.
+
+        >>> from parallel_glib import testing
+        >>> with testing.serial(), Executor() as executor:
+        ...     executor.submit(int, '20', base=3).result()
+        6
+        """
+        return self._pool.submit(fn, args, kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more calls; with `wait`, returns when those that it has are done.
+
+        >>> executor = Executor()
+        >>> executor.shutdown()
+        >>> executor.submit(int)
+        Traceback (most recent call last):
+        RuntimeError: cannot schedule new futures after shutdown
+        """
+        self._pool.shut_down(cancel_futures=cancel_futures)
+        if wait:
+            self._pool.join()

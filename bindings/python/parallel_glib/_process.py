@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs steps in worker processes and programs, with the library."""
+
+from __future__ import annotations
+
+import collections
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import _calls, _sink, _start, _transport
+from ._backend import Settings, Work, is_step
+from ._calls import Job
+from ._command import Command, input_text
+from ._failure import Failure, FailureKind
+from ._gi import Gio, GLib, Parallel
+from ._names import step_name
+from ._outcome import ONEXIT, FinishedStep
+from ._process_failure import failure_of_run, failure_of_step
+from ._wait import Waiter
+
+
+class ProcessBackend:
+    """Makes runs over Parallel.BackgroundTaskRunner."""
+
+    def open(self, job: Job | None, settings: Settings, known: Sequence[Work] = ()) -> ProcessRun:
+        return ProcessRun(job, settings, known)
+
+
+class _Inbox:
+    """What the library's signals leave for the run.
+
+    It knows nothing of the run, so that no cycle keeps it.
+    """
+
+    def __init__(self) -> None:
+        self.steps: collections.deque[Any] = collections.deque()
+        self.over = False
+        self.error: Any = None
+        self.write_error: Exception | None = None
+        self.writers: dict[Any, _sink.TextWriter] = {}
+
+    def on_step_finished(self, _runner: Any, step: Any) -> None:
+        self.steps.append(step)
+
+    def on_finished(self, _runner: Any, error: Any) -> None:
+        self.over = True
+        self.error = error
+
+    def on_output(self, runner: Any, _step: Any, stream: Any, data: Any) -> None:
+        if self.write_error is not None:
+            return
+        try:
+            self.writers[stream].write(data.get_data())
+        except Exception as error:  # whatever the stream of the user's raises
+            self.write_error = error
+            runner.halt(Parallel.HaltMode.NOW)
+
+
+class ProcessRun:
+    """A run in worker processes.
+
+    It belongs to a main context of its own, and whoever waits iterates it.
+    """
+
+    in_this_process = False
+
+    def __init__(self, job: Job | None, settings: Settings, known: Sequence[Work]) -> None:
+        self._settings = settings
+        self._job = job
+        self._own_functions = _known_functions(known) if job is None else {}
+        self._worker_task: Any = None
+        self._inbox = _Inbox()
+        self._ready: collections.deque[FinishedStep] = collections.deque()
+        self._waiting: dict[int, tuple[int, Work]] = {}
+        self._count = 0
+        self._n_put = 0
+        self._halted = False
+        self._lock = threading.Lock()
+        self._making = threading.Lock()
+        self._waiter = Waiter()
+        with self._waiter.pushed():
+            self._runner = Parallel.BackgroundTaskRunner.new(self._task_of_run())
+        self._configure()
+
+    # Any thread.
+
+    def put(self, work: Work) -> int:
+        try:
+            value, error = self._encode(work), None
+        except Exception as caught:  # whatever the user's __reduce__ raises
+            value, error = None, caught
+        with self._lock:
+            index = self._count
+            if error is None:
+                error = self._put_value(value, index, work)
+            self._count += 1
+        if error is not None:
+            self._refuse(index, work, error)
+        return index
+
+    def _put_value(self, value: Any, index: int, work: Work) -> Exception | None:
+        number = self._n_put
+        # Before the step can have finished.
+        self._waiting[number] = (index, work)
+        try:
+            if isinstance(value, Parallel.Step):
+                self._runner.put_step(value)
+            else:
+                self._runner.put(value)
+        except GLib.Error as error:
+            del self._waiting[number]
+            if not error.matches(Parallel.run_error_quark(), Parallel.RunError.CLOSED):
+                return ValueError(error.message)
+            if not self._is_stopped():
+                raise RuntimeError('the queue is closed') from None
+            self._ready.append(self._skipped(index, work))
+            return None
+        self._n_put = number + 1
+        return None
+
+    def close(self) -> None:
+        self._sync_output()
+        self._runner.close()
+
+    def halt(self) -> None:
+        self._halted = True
+        self._runner.halt(Parallel.HaltMode.NOW)
+
+    def wake(self) -> None:
+        self._waiter.wake()
+
+    # One thread at a time.
+
+    def next(self, until: Callable[[], bool] | None = None) -> FinishedStep | None:
+        while True:
+            step = self.take()
+            if step is not None:
+                return step
+            if self._inbox.over or (until is not None and until()):
+                return None
+            self._waiter.until(lambda: self._has_news() or (until is not None and until()))
+
+    def take(self) -> FinishedStep | None:
+        if self._ready:
+            return self._ready.popleft()
+        if not self._inbox.steps:
+            self._waiter.dispatch()
+        if self._inbox.steps:
+            return self._finished(self._inbox.steps.popleft())
+        if self._inbox.over:
+            with self._lock:
+                # What is left was never started.
+                if self._waiting:
+                    return self._skipped(*self._waiting.pop(next(iter(self._waiting))))
+        return None
+
+    def finish(self) -> None:
+        self._waiter.until(lambda: self._inbox.over, patient=True)
+        self._waiter.close()
+        for writer in self._inbox.writers.values():
+            writer.end()
+
+    @property
+    def n_unfinished(self) -> int:
+        return len(self._waiting) + len(self._ready)
+
+    @property
+    def is_over(self) -> bool:
+        return self._inbox.over and not (self._waiting or self._ready or self._inbox.steps)
+
+    @property
+    def error(self) -> BaseException | None:
+        return self._inbox.write_error or failure_of_run(self._inbox.error)
+
+    # How it is set up.
+
+    def _task_of_run(self) -> Any:
+        if self._job is None:
+            return None
+        function = self._job.function
+        if isinstance(function, Parallel.Task):
+            return function
+        if isinstance(function, Command):
+            return _command_task(function)
+        return self._workers()
+
+    def _workers(self) -> Any:
+        """The task of all the functions of the run, made when the first is put."""
+        with self._making:
+            if self._worker_task is None:
+                self._worker_task = self._make_workers()
+            return self._worker_task
+
+    def _make_workers(self) -> Any:
+        job = self._job
+        if job is None:
+            functions = [work.function for work in self._own_functions.values()]
+            job = Job(
+                _calls.Table(functions) if self._is_forking() else _calls.call,
+                discard=not self._settings.want_results,
+            )
+        task = _start.make_task(job, self._settings.start_method)
+        if self._settings.max_steps_per_worker:
+            task.props.max_steps_per_worker = self._settings.max_steps_per_worker
+        return task
+
+    def _is_forking(self) -> bool:
+        return (self._settings.start_method or _start.get_start_method()) == 'fork'
+
+    def _configure(self) -> None:
+        settings, properties = self._settings, self._runner.props
+        properties.keep_steps = Parallel.KeepSteps.NONE
+        properties.halt_on_error = settings.halt_on_error
+        properties.max_attempts = settings.max_attempts
+        for name in (
+            'max_parallel',
+            'timeout',
+            'silence_timeout',
+            'exit_timeout',
+            'kill_grace',
+            'cancellable',
+        ):
+            value = getattr(settings, name)
+            if value is not None:
+                setattr(properties, name, value)
+        properties.hold_output = settings.hold_output
+        if settings.print_when_finished:
+            properties.output_mode = Parallel.OutputMode.FINISHED
+        self._runner.connect('step-finished', self._inbox.on_step_finished)
+        self._runner.connect('finished', self._inbox.on_finished)
+        self._set_sinks()
+
+    def _set_sinks(self) -> None:
+        replaced = {
+            Parallel.OutputStream.STDOUT: _sink.is_replaced(sys.stdout, 1),
+            Parallel.OutputStream.STDERR: _sink.is_replaced(sys.stderr, 2),
+        }
+        _sink.flush()
+        if not any(replaced.values()):
+            return
+        # The signal carries both streams, in order; so both go its way.
+        streams = (sys.stdout or sys.__stdout__, sys.stderr or sys.__stderr__)
+        for stream, target in zip(replaced, streams):
+            self._inbox.writers[stream] = _sink.TextWriter(target)
+        nowhere = Gio.UnixOutputStream.new(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), True)
+        self._runner.set_sink(nowhere)
+        self._runner.set_error_sink(nowhere)
+        self._runner.connect('output', self._inbox.on_output)
+
+    def _sync_output(self) -> None:
+        if self._settings.hold_output:
+            _sink.flush()
+
+    # Steps on their way in.
+
+    def _encode(self, work: Work) -> Any:
+        """The value, or the Parallel.Step, that the library is given."""
+        function = work.function
+        if is_step(function):
+            return function
+        if function is None:
+            value = self._encode_input(work)
+            if work.name is None:
+                return value
+            step = Parallel.Step.new(self._runner.get_task(), value)
+        elif isinstance(function, Command):
+            step = Parallel.Step.new(_command_task(function), _command_input(function, work.args))
+        else:
+            step = Parallel.Step.new(self._workers(), self._encode_call(work))
+        step.set_name(self._name(work))
+        return step
+
+    def _encode_input(self, work: Work) -> Any:
+        assert self._job is not None
+        if isinstance(self._job.function, Command):
+            return _command_input(self._job.function, work.args)
+        if isinstance(self._job.function, Parallel.Task):
+            return work.args[0] if work.args else None
+        return GLib.Bytes.new(_transport.dumps_input(work.args))
+
+    def _encode_call(self, work: Work) -> Any:
+        function = work.function
+        if self._is_forking():
+            numbers = {key: number for number, key in enumerate(self._own_functions)}
+            function = numbers.get(id(work), function)
+        return GLib.Bytes.new(_transport.dumps_input((function, work.args, dict(work.kwargs))))
+
+    def _name(self, work: Work) -> str:
+        if work.name is not None:
+            return work.name
+        if is_step(work.function):
+            return str(work.function.dup_name())
+        function = work.function or (self._job.function if self._job else None)
+        return step_name(function, work.args)
+
+    def _refuse(self, index: int, work: Work, error: Exception) -> None:
+        """A step that cannot even be given to the library: it has failed."""
+        name = self._name(work)
+        failure = Failure.from_exception(
+            error, name=name, index=index, input=work.args, kind=FailureKind.INPUT
+        )
+        self._ready.append(FinishedStep(index, name, work.args, failure=failure))
+        if self._settings.halt_on_error:
+            self.halt()
+        self.wake()
+
+    def _is_stopped(self) -> bool:
+        cancellable = self._settings.cancellable
+        return (
+            self._halted
+            or self._settings.halt_on_error
+            or self._inbox.write_error is not None
+            or (cancellable is not None and cancellable.is_cancelled())
+        )
+
+    # Steps on their way out.
+
+    def _has_news(self) -> bool:
+        return bool(self._inbox.steps or self._ready or self._inbox.over)
+
+    def _skipped(self, index: int, work: Work) -> FinishedStep:
+        return FinishedStep(index, self._name(work), work.args, skipped=True)
+
+    def _finished(self, step: Any) -> FinishedStep:
+        with self._lock:
+            index, work = self._waiting.pop(step.get_index(), (-1, Work(name=step.dup_name())))
+        name = ONEXIT if index < 0 else self._name(work)
+        duration = step.get_elapsed()
+        state = step.get_state()
+        if state == Parallel.StepState.HALTED:
+            return (
+                self._skipped(index, work) if index >= 0 else FinishedStep(-1, name, skipped=True)
+            )
+        if state == Parallel.StepState.FAILED:
+            failure = failure_of_step(step, name=name, index=index, input=work.args)
+            return FinishedStep(index, name, work.args, failure=failure, duration=duration)
+        try:
+            result = (
+                self._result(step, work) if self._settings.want_results and index >= 0 else None
+            )
+        except Exception as error:  # whatever the user's constructor raises
+            failure = Failure.from_exception(
+                error,
+                name=name,
+                index=index,
+                input=work.args,
+                duration=duration,
+                kind=FailureKind.RESULT,
+            )
+            return FinishedStep(index, name, work.args, failure=failure, duration=duration)
+        return FinishedStep(index, name, work.args, result, duration=duration)
+
+    def _result(self, step: Any, work: Work) -> Any:
+        function = work.function or (self._job and self._job.function)
+        if isinstance(function, Command):
+            streams = (Parallel.OutputStream.STDOUT, Parallel.OutputStream.STDERR)
+            outputs = [step.dup_output(stream).get_data() or b'' for stream in streams]
+            return subprocess.CompletedProcess(function.arguments(*work.args), 0, *outputs)
+        value = step.get_result()
+        if is_step(function) or isinstance(function, Parallel.Task):
+            return value
+        return _transport.loads_result(value.get_data())
+
+
+def _known_functions(known: Sequence[Work]) -> dict[int, Work]:
+    """The steps that workers are to do, by what they are found with later."""
+    return {
+        id(work): work
+        for work in known
+        if not isinstance(work.function, Command) and not is_step(work.function)
+    }
+
+
+def _command_input(command: Command, args: Sequence[Any]) -> str | None:
+    command.arguments(*args)  # raises what is wrong with them
+    return input_text(args) if args else None
+
+
+def _command_task(command: Command) -> Any:
+    task = Parallel.CommandTask.new(list(command.argv))
+    for name, value in (command.env or {}).items():
+        if value is None:
+            task.unsetenv(name)
+        else:
+            task.setenv(name, value)
+    if command.cwd is not None:
+        task.set_cwd(command.cwd)
+    if command.input is not None:
+        task.set_stdin_bytes(GLib.Bytes.new(command.input))
+    if command.stdin_path is not None:
+        task.set_stdin_path(command.stdin_path)
+    if command.launcher:
+        task.set_launcher_prefix(list(command.launcher))
+    task.set_merge_stderr(command.merge_stderr)
+    return task

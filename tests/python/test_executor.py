@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Executor, by the contract of concurrent.futures."""
+
+import concurrent.futures
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+from parallel_glib import Executor, UnexpectedExit
+
+
+def fail(text):
+    raise ValueError(text)
+
+
+@pytest.fixture
+def executor(backend):
+    with Executor(2) as made:
+        yield made
+
+
+def test_submit(executor):
+    assert executor.submit(pow, 2, exp=5).result(30) == 32
+
+
+def test_exception_is_the_original(executor):
+    future = executor.submit(fail, 'x')
+    with pytest.raises(ValueError, match='x'):
+        future.result(30)
+    assert type(future.exception()) is ValueError
+
+
+def test_lambdas(executor):
+    closed_over = 3
+    assert executor.submit(lambda: closed_over).result(30) == 3
+
+
+def test_map(executor):
+    assert list(executor.map(pow, range(5), [2] * 5)) == [0, 1, 4, 9, 16]
+
+
+def test_as_completed_and_wait(executor):
+    futures = [executor.submit(int, number) for number in range(5)]
+    assert {
+        future.result() for future in concurrent.futures.as_completed(futures, timeout=30)
+    } == set(range(5))
+    done, pending = concurrent.futures.wait(futures, timeout=30)
+    assert len(done) == 5 and not pending
+
+
+def test_callbacks(executor):
+    seen = []
+    future = executor.submit(int, 3)
+    future.result(30)
+    future.add_done_callback(lambda done: seen.append(done.result()))
+    assert seen == [3]
+
+
+def test_submit_from_a_callback(executor):
+    ready = threading.Event()
+    results = []
+
+    def again(future):
+        if future.result() < 5:
+            executor.submit(int, future.result() + 1).add_done_callback(again)
+        else:
+            results.append(future.result())
+            ready.set()
+
+    executor.submit(int, 0).add_done_callback(again)
+    assert ready.wait(30)
+    assert results == [5]
+
+
+def test_callback_that_raises(executor, caplog):
+    executor.submit(int).add_done_callback(lambda future: fail('in callback'))
+    assert executor.submit(int, 1).result(30) == 1
+
+
+def test_submit_from_many_threads(executor):
+    results = []
+
+    def submit(number):
+        results.append(executor.submit(int, number).result(30))
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == list(range(30))
+
+
+def test_shutdown(executor):
+    future = executor.submit(int, 7)
+    executor.shutdown()
+    assert future.result(0) == 7
+    with pytest.raises(RuntimeError, match='cannot schedule new futures after shutdown'):
+        executor.submit(int)
+    executor.shutdown()
+
+
+def test_what_cannot_be_pickled_is_in_the_future(processes):
+    with Executor(1) as executor:
+        assert executor.submit(print, threading.Lock()).exception(30) is not None
+        assert executor.submit(threading.Lock).exception(30) is not None
+        assert executor.submit(int, 1).result(30) == 1
+
+
+@pytest.mark.parametrize(
+    'arguments, error',
+    [
+        ({'max_workers': 0}, ValueError),
+        ({'max_workers': -1}, ValueError),
+        ({'initializer': 1}, TypeError),
+        ({'max_tasks_per_child': 0}, ValueError),
+        ({'max_tasks_per_child': 'a'}, TypeError),
+        ({'on_worker_death': 'ignore'}, ValueError),
+    ],
+)
+def test_wrong_arguments(arguments, error):
+    with pytest.raises(error):
+        Executor(**arguments)
+
+
+def test_initializer(backend):
+    def prepare(text):
+        os.environ['PREPARED'] = text
+
+    with Executor(1, initializer=prepare, initargs=('yes',)) as executor:
+        assert executor.submit(os.getenv, 'PREPARED').result(30) == 'yes'
+    os.environ.pop('PREPARED', None)
+
+
+def test_forgotten(backend):
+    executor = Executor(1)
+    future = executor.submit(int, 3)
+    gone = weakref.ref(executor)
+    del executor
+    gc.collect()
+    assert gone() is None
+    assert future.result(30) == 3
+
+
+# Workers.
+
+
+def test_initializer_that_fails(processes):
+    with Executor(2, initializer=fail, initargs=('not today',)) as executor:
+        future = executor.submit(int)
+        with pytest.raises(BrokenProcessPool, match='not today'):
+            future.result(30)
+        with pytest.raises(BrokenProcessPool):
+            executor.submit(int)
+
+
+def test_cancel(processes):
+    with Executor(1) as executor:
+        running = executor.submit(time.sleep, 0.3)
+        futures = [executor.submit(int, number) for number in range(10)]
+        assert futures[-1].cancel()
+        assert futures[-1].cancelled()
+        assert futures[0].result(30) == 0
+        assert not running.cancel()
+        with pytest.raises(concurrent.futures.CancelledError):
+            futures[-1].result(30)
+
+
+def test_timeout(processes):
+    with Executor(1) as executor:
+        future = executor.submit(time.sleep, 0.5)
+        with pytest.raises(concurrent.futures.TimeoutError):
+            future.result(0.05)
+        assert future.result(30) is None
+
+
+def test_shutdown_cancels(processes):
+    executor = Executor(2)
+    futures = [executor.submit(time.sleep, 0.1) for _ in range(30)]
+    executor.shutdown(cancel_futures=True)
+    assert sum(future.cancelled() for future in futures) >= 20
+    assert all(future.done() for future in futures)
+
+
+def test_shutdown_without_waiting(processes):
+    executor = Executor(2)
+    futures = [executor.submit(int, number) for number in range(10)]
+    executor.shutdown(wait=False)
+    assert [future.result(30) for future in futures] == list(range(10))
+
+
+def test_worker_killed(processes):
+    with Executor(1) as executor:
+        before = executor.submit(int, 1)
+        killed = executor.submit(lambda: os.kill(os.getpid(), signal.SIGKILL))
+        after = executor.submit(int, 2)
+        assert (before.result(30), after.result(30)) == (1, 2)
+        error = killed.exception(30)
+    assert isinstance(error, UnexpectedExit)
+    assert error.signal_name == 'SIGKILL'
+
+
+def test_worker_killed_breaks_if_asked(processes):
+    with Executor(1, on_worker_death='break') as executor:
+        futures = [
+            executor.submit(lambda: os.kill(os.getpid(), signal.SIGKILL)),
+            executor.submit(time.sleep, 0.1),
+        ]
+        for future in futures:
+            with pytest.raises(BrokenProcessPool):
+                future.result(30)
+        with pytest.raises(BrokenProcessPool):
+            executor.submit(int)
+
+
+def test_max_tasks_per_child(processes):
+    with Executor(1, max_tasks_per_child=2) as executor:
+        pids = [future.result(30) for future in [executor.submit(os.getpid) for _ in range(6)]]
+    assert len(set(pids)) == 3
+
+
+SCRIPT = '''
+import sys, time
+import parallel_glib
+def late(path):
+    time.sleep(0.3)
+    open(path, 'w').close()
+executor = parallel_glib.Executor(1)
+for name in sys.argv[1:]:
+    executor.submit(late, name)
+'''
+
+
+def test_end_of_the_program_with_work_pending(processes, tmp_path):
+    names = [str(tmp_path / name) for name in 'abc']
+    subprocess.run([sys.executable, '-c', SCRIPT, *names], check=True, timeout=60)
+    assert len(list(tmp_path.iterdir())) == 3

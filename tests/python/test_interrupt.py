@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Ctrl-C, and the other signals whose handlers are written in Python."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from parallel_glib import (
+    BackgroundTaskRunner,
+    Command,
+    run_parallel_steps,
+    run_tasks_in_process_pool,
+)
+
+
+def interrupt_after(seconds, number=signal.SIGINT):
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
+    timer.start()
+    return timer
+
+
+def sleepers(mark):
+    done = subprocess.run(['pgrep', '-f', f'sleep {mark}'], stdout=subprocess.PIPE)
+    return done.stdout.split()
+
+
+def test_waiting_is_interrupted_at_once():
+    timer = interrupt_after(0.3)
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_parallel_steps([Command(['sleep', '31.4159'])])
+    assert time.monotonic() - begin < 0.3 + 0.3
+    assert not sleepers('31.4159')
+    timer.join()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_handler_that_raises_something_else():
+    def handler(number, frame):
+        raise LookupError('terminated')
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        timer = interrupt_after(0.2, signal.SIGTERM)
+        with pytest.raises(LookupError):
+            run_parallel_steps([Command(['sleep', '31.4159'])])
+        timer.join()
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not sleepers('31.4159')
+
+
+def test_handler_that_returns_changes_nothing():
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
+    try:
+        timer = interrupt_after(0.1, signal.SIGUSR1)
+        run_parallel_steps([Command(['sleep', '0.4'])])
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
+
+
+def test_at_the_end_of_a_block():
+    timer = interrupt_after(0.3)
+    with pytest.raises(KeyboardInterrupt):
+        with BackgroundTaskRunner(Command(['sleep', '{}'])) as queue:
+            queue.put('31.4159')
+    timer.join()
+    assert not sleepers('31.4159')
+
+
+def test_interrupted_twice(elapsed):
+    timers = [interrupt_after(0.2), interrupt_after(0.4)]
+    with pytest.raises(KeyboardInterrupt):
+        run_parallel_steps(
+            [Command(['sh', '-c', 'trap "" TERM; sleep 31.4159; sleep 31.4159'])], kill_grace=0.5
+        )
+    assert elapsed() < 3
+    for timer in timers:
+        timer.join()
+    assert not sleepers('31.4159')
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_at_a_random_moment(processes, seed):
+    moment = random.Random(seed).uniform(0.01, 0.5)
+    timer = interrupt_after(moment)
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            run_tasks_in_process_pool(time.sleep, [(0.01,)] * 1000, processes=4)
+        finally:
+            timer.join()
+    assert not any(
+        thread.name.startswith('parallel-') and thread.is_alive()
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread()
+    )
+
+
+SCRIPT = '''
+import sys
+from parallel_glib import *
+run_parallel_steps([Command(['sleep', '27.1828'])] * 3, max_parallel=3)
+'''
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_program(number):
+    program = subprocess.Popen([sys.executable, '-c', SCRIPT], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while len(sleepers('27.1828')) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    program.send_signal(number)
+    assert program.wait(10) != 0
+    while sleepers('27.1828'):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
