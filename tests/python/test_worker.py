@@ -399,14 +399,14 @@ def test_exception_with_what_cannot_be_pickled(worker: ws.Worker) -> None:
     (_raise_now, "the input cannot be unpickled: LookupError: unpickled")])
 def test_input_that_cannot_be_unpickled(worker: ws.Worker, action: Any, message: str) -> None:
     outcome = worker.call(abs, Unpickling(action))[1]
-    assert (outcome.message, outcome.info.kind) == (message, "input unpickling")
+    assert (outcome.message, outcome.info.kind) == (message, "input")
     assert worker.value(abs, -7) == 7
 
 
 @pytest.mark.parametrize("payload", [b"", b"X", b"T\x80\x05K\x01\x85.", b"C\x80", b"I\x05\0\0\0"])
 def test_input_that_is_none(worker: ws.Worker, payload: bytes) -> None:
     outcome = worker.run_payload(payload)[1]
-    assert outcome.info.kind == "input unpickling"
+    assert outcome.info.kind == "input"
     assert worker.value(abs, -7) == 7
 
 
@@ -419,13 +419,13 @@ def test_result_whose_pickling_does_something(worker: ws.Worker, action: Any, me
         return Pickling(action)
 
     outcome = worker.call(step)[1]
-    assert (outcome.message, outcome.info.kind) == (message, "result pickling")
+    assert (outcome.message, outcome.info.kind) == (message, "result")
 
 
 def test_result_that_cannot_be_pickled(worker: ws.Worker) -> None:
     outcome = worker.call(threading.Lock)[1]
     assert outcome.message == "the result cannot be pickled: TypeError: cannot pickle '_thread.lock' object"
-    assert outcome.info.kind == "result pickling"
+    assert outcome.info.kind == "result"
 
 
 @pytest.mark.parametrize("function, status", [

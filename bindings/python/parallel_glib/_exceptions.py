@@ -19,45 +19,16 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 4096
 """The longest message that goes into the line of a failure. The details have all of it."""
 
-RAISED = "raised"
-INPUT = "input unpickling"
-RESULT = "result pickling"
-SETUP = "setup unpickling"
+RAISED = "exception"
+INPUT = "input"
+RESULT = "result"
+SETUP = "setup"
 
 _PREFIXES = {
     INPUT: "the input cannot be unpickled: ",
     RESULT: "the result cannot be pickled: ",
     SETUP: "the setup cannot be unpickled: ",
 }
-
-
-class RemoteTraceback(Exception):
-    """The cause of an exception that came from a worker: its text is the traceback there."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return "\n" + self.text
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return RemoteTraceback, (self.text,)
-
-
-class RemoteError(Exception):
-    """An exception of a worker that cannot be had here as what it was: its text, and the name of its type."""
-
-    def __init__(self, message: str, type_name: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.type_name = type_name
-
-    def __str__(self) -> str:
-        return self.message
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return RemoteError, (self.message, self.type_name)
 
 
 class RemoteFailureInfo:
@@ -74,6 +45,9 @@ class RemoteFailureInfo:
     restore_error: why it is not, empty if it was never pickled or if it is.
     """
 
+    # Filled in by restore().
+    exception: BaseException
+
     __slots__ = ("kind", "type_name", "message", "traceback", "notes", "system_exit", "exception", "restored",
                  "restore_error")
 
@@ -84,7 +58,6 @@ class RemoteFailureInfo:
         self.traceback = ""
         self.notes: list[str] = []
         self.system_exit: int | None = None
-        self.exception: BaseException = RemoteError("")
         self.restored = False
         self.restore_error = ""
 
@@ -228,6 +201,8 @@ class _PlainUnpickler(Unpickler):
 
 def restore(details: bytes, message: str) -> RemoteFailureInfo:
     """The failure that an outcome tells of. Never raises, whatever is in it."""
+    from ._errors import RemoteError, RemoteTraceback
+
     info = RemoteFailureInfo()
     info.message = message
     data = _plain(details)
@@ -249,6 +224,8 @@ def restore(details: bytes, message: str) -> RemoteFailureInfo:
 
 
 def _restore_exception(info: RemoteFailureInfo, pickled: bytes | None, message: str) -> None:
+    from ._errors import RemoteError
+
     if pickled is not None and info.kind == RAISED:
         try:
             error = loads(pickled)
@@ -259,7 +236,7 @@ def _restore_exception(info: RemoteFailureInfo, pickled: bytes | None, message: 
             info.restore_error = f"it was unpickled as {type(error).__name__}, which is no exception"
         except BaseException as other:  # pylint: disable=broad-except
             info.restore_error = f"{type(other).__name__}: {safe_text(other)}"
-    info.exception = RemoteError(message, info.type_name)
+    info.exception = RemoteError(info.message, info.type_name) if info.kind == RAISED else RemoteError(message)
 
 
 def _plain(details: bytes) -> dict[str, Any] | None:

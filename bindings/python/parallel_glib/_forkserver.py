@@ -253,6 +253,8 @@ def serve_forked(descriptor: int, functions: Sequence[Any] | None = None) -> NoR
     The streams of the process must have been flushed before it was forked. Its workers inherit the functions.
     """
     try:
+        if os.getpgid(0) != os.getpid():
+            os.setpgid(0, 0)
         _reset_signals()
         # What is there now is not looked at by the collector in the workers, which would copy all of its pages.
         gc.freeze()

@@ -56,9 +56,9 @@ def failure_of_step(step: Any, *, name: str, index: int, input: Any) -> Failure:
         'diagnosis': step.dup_diagnosis() or '',
     }
     error = step.dup_error()
-    details = step.get_result()
-    if _is(error, 'FAILED') and isinstance(details, GLib.Bytes):
-        return _remote_failure(error.message, details.get_data(), fields)
+    details = step.dup_failure_details()
+    if _is(error, 'FAILED') and details is not None:
+        return _remote_failure(error.message, details.get_data() or b'', fields)
     return _plain_failure(step, error, fields)
 
 

@@ -3,25 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import warnings
 from typing import Any
 
-from . import _calls
-from ._calls import Delivery, Job, Place
+from ._calls import Job
 
 METHODS = ('forkserver', 'fork', 'spawn')
-
-# What is started finds the package, and the user's modules, where this process does.
-BOOT = (
-    'import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); '
-    'from parallel_glib.{0} import main; main()'
-)
 
 _method = 'forkserver'
 _server: Any = None
@@ -74,40 +64,43 @@ def make_task(job: Job, method: str | None) -> Any:
     from ._gi import GLib, Parallel
 
     method = method or _method
-    setup: Any
     if method == 'fork':
-        setup = _calls.inherit(job)
-        try:
-            task = Parallel.WorkerTask.new_for_server(_fork_server())
-        finally:
-            _calls.disinherit(setup)
+        inherited = _transport.inherited_setup(**job.to_set_up())
+        task = Parallel.WorkerTask.new_for_server(_fork_server([inherited]))
+        setup = _transport.dumps_setup(inherited=0, cwd=_folder())
     else:
-        setup = Delivery(Place.here(), _transport.dumps_call(job, (), {}))
+        setup = _transport.dumps_setup(
+            **job.to_set_up(), environ=dict(os.environ), cwd=_folder()
+        )
         if method == 'spawn':
-            task = Parallel.WorkerTask.new(_argv('_worker'))
+            task = Parallel.WorkerTask.new(_transport.worker_command())
         else:
             task = Parallel.WorkerTask.new_for_server(_clean_server())
-    task.set_setup(GLib.Bytes.new(_transport.dumps_call(setup, (), {})))
-    task.props.has_onexit = job.onexit is not None
+    task.set_encoding(Parallel.Encoding.BYTES)
+    task.set_setup(GLib.Bytes.new(setup))
+    task.set_has_onexit(job.onexit is not None)
     return task
 
 
-def _argv(module: str) -> list[str]:
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return [sys.executable, *flags, '-c', BOOT.format(module), json.dumps(sys.path)]
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
 
 
 def _clean_server() -> Any:
     global _server
+    from . import _transport
     from ._gi import Parallel
 
     with _lock:
         if _server is None:
-            _server = Parallel.WorkerServer.new(_argv('_forkserver'), None)
+            _server = Parallel.WorkerServer.new(_transport.server_command(), None)
         return _server
 
 
-def _fork_server() -> Any:
+def _fork_server(functions: list[Any]) -> Any:
     """Forks a server off this process, which has everything as it is now."""
     from . import _forkserver
     from ._gi import Parallel
@@ -122,7 +115,7 @@ def _fork_server() -> Any:
     if pid == 0:
         try:
             ours.close()
-            _forkserver.serve(theirs.detach())
+            _forkserver.serve_forked(theirs.detach(), functions)
         finally:
             os._exit(70)
     theirs.close()

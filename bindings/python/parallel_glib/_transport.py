@@ -99,7 +99,7 @@ def loads_result(data: Buffer) -> Any:
     if tag == PICKLED:
         return loads(memoryview(data)[1:])
     if tag == BYTES:
-        return bytes(memoryview(data)[1:])
+        return data[1:] if isinstance(data, bytes) else bytes(memoryview(data)[1:])
     if tag == NONE:
         return None
     raise ValueError(f"a result with the unknown tag {tag}")
@@ -222,7 +222,10 @@ def apply_setup(plain: dict[str, Any]) -> None:
     if plain["cwd"] is not None:
         os.chdir(plain["cwd"])
     if plain["environ"] is not None:
-        os.environ.update(plain["environ"])
+        # What is the library's own, its marks for example, stays.
+        own = {name: value for name, value in os.environ.items() if name.startswith("PARALLEL_GLIB_")}
+        os.environ.clear()
+        os.environ.update({**plain["environ"], **own})
     if "main_module" in plain or "main_path" in plain:
         _import_main(plain)
 
