@@ -154,16 +154,19 @@ test_sizes (void)
 static void
 test_never_taken (void)
 {
-  g_autoptr (ParallelFrameReader) reader = parallel_frame_reader_new (LIMIT);
-  g_autofree guint8 *content = g_malloc0 (50000);
+  static const gsize sizes[] = { 50000, 50000, 100000, 10, 70000, 50000 };
+  g_autoptr (ParallelFrameReader) reader = parallel_frame_reader_new (1000000);
+  g_autofree guint8 *content = g_malloc (100000);
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
 
-  for (guint i = 0; i < 5; i++)
-    add_frame (bytes, i + 1, content, 50000);
+  for (guint i = 0; i < 100000; i++)
+    content[i] = i * 7 + i / 256;
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    add_frame (bytes, i + 1, content, sizes[i]);
   for (gsize given = 0; given < bytes->len;)
     given += give (reader, bytes->data + given, bytes->len - given);
-  for (guint i = 0; i < 5; i++)
-    assert_frame (reader, i + 1, content, 50000);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    assert_frame (reader, i + 1, content, sizes[i]);
   assert_no_frame (reader, 0);
 }
 
