@@ -259,6 +259,7 @@ test_setup (void)
 
 static void
 check_failed_setup (const char *mode,
+                    gboolean    with_step,
                     const char *message,
                     const char *output)
 {
@@ -270,7 +271,9 @@ check_failed_setup (const char *mode,
   expect_set_up (engine, &outcome, &payload);
   check_failed_outcome (&outcome, message, NULL, 0, NULL);
   engine_expect_output (engine, output);
-  /* It leaves when its input ends, with the error of the setup. */
+  /* It does no steps, and leaves when its input ends, with the error of the setup. */
+  if (with_step)
+    engine_request (engine, 1, 0, STR ("print"));
   engine_finish (engine, 4, NULL);
 }
 
@@ -279,8 +282,8 @@ test_setup_fails (void)
 {
   Engine *engine = engine_start_ready ("setup", ENGINE_PLAIN);
 
-  check_failed_setup ("setup", "no setup", "setup with ()<0>");
-  check_failed_setup ("", "The worker was given a setup, for which it has no function", "<0>");
+  check_failed_setup ("setup", TRUE, "no setup", "setup with ()<0>");
+  check_failed_setup ("", FALSE, "The worker was given a setup, for which it has no function", "<0>");
 
   engine_request (engine, 1, 0, STR ("a"));
   engine_expect_text (engine, 1, "a");
@@ -315,7 +318,8 @@ test_onexit (void)
   check_onexit ("onexit-null", TRUE, PARALLEL_OUTCOME_FAILED, "<1>at exit[freed onexit-null]");
 }
 
-/* The programs that a step starts have only what is theirs, and are no workers, and die of SIGPIPE as they should. */
+/* The programs that a step starts have only what is theirs (3 is the test's own), and are no workers; and SIGPIPE is as
+ * it was. */
 static void
 test_children (void)
 {
@@ -327,14 +331,14 @@ test_children (void)
 
       engine_request (engine, 1, 0, STR ("shell for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do "
                                          "if [ -e /proc/$$/fd/$fd ]; then echo $fd; fi; done"));
-      engine_expect_text (engine, 1, "0\n1\n2\n");
+      engine_expect_text (engine, 1, "0\n1\n2\n3\n");
       engine_request (engine, 2, 0, STR ("shell readlink /proc/self/fd/0; "
                                          "test $(readlink /proc/$PPID/fd/1) = $(readlink /proc/$PPID/fd/2) && echo same"));
       engine_expect_text (engine, 2, "/dev/null\nsame\n");
       engine_request (engine, 3, 0, STR ("shell echo \"${PARALLEL_GLIB_WORKER-unset}\""));
       engine_expect_text (engine, 3, "unset\n");
-      engine_request (engine, 4, 0, STR ("shell sh -c 'echo before; kill -PIPE $$; echo after'"));
-      engine_expect_text (engine, 4, "before\n");
+      engine_request (engine, 4, 0, STR ("sigpipe"));
+      engine_expect_text (engine, 4, "open, default");
       engine_leave (engine, PARALLEL_OUTCOME_NOTHING);
       engine_finish (engine, 0, "<1><2><3><4>");
     }

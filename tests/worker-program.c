@@ -79,6 +79,20 @@ report_much (ParallelWorker *worker)
   parallel_worker_report (worker, 2, "last \xff");
 }
 
+/* Which a program that is started here gets; many shells do not leave it as it is. */
+static char *
+look_at_sigpipe (void)
+{
+  struct sigaction action;
+  sigset_t mask;
+
+  pthread_sigmask (SIG_BLOCK, NULL, &mask);
+  sigaction (SIGPIPE, NULL, &action);
+
+  return g_strdup_printf ("%s, %s", sigismember (&mask, SIGPIPE) ? "blocked" : "open",
+                          action.sa_handler == SIG_DFL ? "default" : "changed");
+}
+
 static char *
 memory_peak (void)
 {
@@ -104,6 +118,8 @@ do_command (ParallelWorker  *worker,
     beat_in_threads (worker);
   else if (g_str_equal (command, "report"))
     report_much (worker);
+  else if (g_str_equal (command, "sigpipe"))
+    return look_at_sigpipe ();
   else if (g_str_equal (command, "memory"))
     return memory_peak ();
   else if (g_str_equal (command, "close"))

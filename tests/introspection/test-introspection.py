@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The library as plain introspection shows it to Python."""
 
+import struct
+import subprocess
 import sys
 import threading
 import traceback
@@ -152,6 +154,48 @@ def test_function_task():
     runner.close()
     runner.wait(None)
     assert [step.get_result() for step in runner.dup_steps()] == list(range(0, 20, 2))
+
+
+WORKER = """
+import sys
+import gi
+gi.require_version('Parallel', '1')
+from gi.repository import GLib, Parallel
+
+def double(worker, value, *data):
+    worker.report(0.5, 'half')
+    if value.get_int32() == 0:
+        raise GLib.Error('zero', 'test-domain', 7)
+    return GLib.Variant('i', 2 * value.get_int32())
+
+def at_exit(worker, *data):
+    print('at exit', flush=True)
+    return True
+
+assert Parallel.Worker.is_wanted(sys.argv)
+worker = Parallel.Worker.new()
+worker.set_onexit(at_exit)
+sys.exit(0 if worker.run(double) else 1)
+"""
+
+
+def test_worker():
+    def frame(kind, payload=b''):
+        return struct.pack('<IB', len(payload) + 1, kind) + payload
+
+    def request(serial, number):
+        return struct.pack('<QBIi', serial, 0, 6, number) + b'\0i'
+
+    token = b'0123456789abcdef'
+    start = frame(1, b'PGLW' + struct.pack('<HHI', 1, 0, 65536) + token)
+    run = subprocess.run([sys.executable, '-c', WORKER, '--parallel-worker'], check=True, capture_output=True,
+                         input=start + frame(3, request(1, 21) + request(2, 0)) + frame(4))
+    assert run.stderr == token + struct.pack('<Q', 1) + token + struct.pack('<Q', 2) + b'at exit\n', run.stderr
+    alive = frame(68, struct.pack('<d', 0.5) + b'half')
+    result = frame(67, struct.pack('<QBi', 1, 0, 42) + b'\0i')
+    failure = struct.pack('<QBI', 2, 1, 4) + b'zero'
+    assert alive + result + alive in run.stdout and failure in run.stdout, run.stdout
+    assert run.stdout.endswith(frame(69, b'\0\0\0()')), run.stdout
 
 
 def test_cancelled():
