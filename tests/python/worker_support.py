@@ -311,7 +311,7 @@ class Server:
         self._exits: dict[int, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
         if forked:
-            self.pid = self._fork_self(theirs, functions)
+            self.pid = self._fork_self(ours, theirs, functions)
         else:
             self._process = subprocess.Popen(_transport.server_command(preload=preload), stdin=theirs, env=env,
                                              process_group=0)
@@ -320,14 +320,14 @@ class Server:
         assert self.socket.recv(64) == b"H\x01\x00"
 
     @staticmethod
-    def _fork_self(theirs: socket.socket, functions: Sequence[Any] | None) -> int:
+    def _fork_self(ours: socket.socket, theirs: socket.socket, functions: Sequence[Any] | None) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             from parallel_glib import _forkserver
             os.setpgid(0, 0)
-            _forkserver.serve_forked(theirs.detach(), functions)
+            _forkserver.serve_forked(theirs.detach(), functions, close=[ours.detach()])
         return pid
 
     def packet(self) -> bytes:

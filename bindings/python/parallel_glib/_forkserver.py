@@ -247,12 +247,16 @@ def _reset_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
-def serve_forked(descriptor: int, functions: Sequence[Any] | None = None) -> NoReturn:
+def serve_forked(descriptor: int, functions: Sequence[Any] | None = None, close: Sequence[int] = ()) -> NoReturn:
     """Makes this process, which has just been forked, a server on a socket. Never returns.
 
     The streams of the process must have been flushed before it was forked. Its workers inherit the functions.
+    close are descriptors that the server and its workers must not keep: at the least the other end of the socket, or
+    the server never sees that it is closed, and the runner's ends of the pipes of other workers.
     """
     try:
+        for other in close:
+            os.close(other)
         _reset_signals()
         # What is there now is not looked at by the collector in the workers, which would copy all of its pages.
         gc.freeze()
