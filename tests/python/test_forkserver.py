@@ -28,6 +28,7 @@ def _module_by_value() -> None:
     import sys
 
     import cloudpickle
+
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
@@ -60,6 +61,7 @@ def test_worker_has_no_descriptor_of_the_server(server: ws.Server) -> None:
 def test_no_gi_and_different_random_numbers(server: ws.Server) -> None:
     def numbers() -> tuple[bool, float]:
         import sys
+
         return "gi" in sys.modules, random.random()
 
     with ws.Worker(server=server) as first, ws.Worker(server=server) as second:
@@ -71,10 +73,13 @@ def test_no_gi_and_different_random_numbers(server: ws.Server) -> None:
         assert number_of_first != number_of_second
 
 
-@pytest.mark.parametrize("function, status", [
-    (lambda: os._exit(3), 3 << 8),
-    (lambda: os.kill(os.getpid(), signal.SIGKILL), signal.SIGKILL),
-])
+@pytest.mark.parametrize(
+    "function, status",
+    [
+        (lambda: os._exit(3), 3 << 8),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), signal.SIGKILL),
+    ],
+)
 def test_death_and_reaping(server: ws.Server, function: Any, status: int) -> None:
     with ws.Worker(server=server) as worker:
         worker.handshake()
@@ -82,7 +87,9 @@ def test_death_and_reaping(server: ws.Server, function: Any, status: int) -> Non
         worker.ended()
         assert worker.wait() == status
         assert ws.is_zombie(worker.pid)
-        with ws.Worker(server=server) as other:  # The server goes on, and keeps the number meanwhile.
+        with ws.Worker(
+            server=server
+        ) as other:  # The server goes on, and keeps the number meanwhile.
             assert other.handshake()[2] == other.pid != worker.pid
             assert ws.is_zombie(worker.pid)
         server.reap(worker.pid)
@@ -154,9 +161,12 @@ def test_preload(tmp_path: Path) -> None:
     (tmp_path / "preloaded_by_test.py").write_text("import os\nPID = os.getpid()\n")
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     import sys
+
     sys.path.append(str(tmp_path))
     try:
-        with ws.Server(preload=["preloaded_by_test"], env=env) as server, ws.Worker(server=server) as worker:
+        with ws.Server(preload=["preloaded_by_test"], env=env) as server, ws.Worker(
+            server=server
+        ) as worker:
             worker.handshake()
             assert worker.value(eval, "__import__('preloaded_by_test').PID") == server.pid
     finally:
@@ -168,7 +178,9 @@ def test_many_workers(server: ws.Server) -> None:
     for worker in workers:
         worker.handshake()
     serials = [worker.post(_transport.dumps_call(pow, (n, 2))) for n, worker in enumerate(workers)]
-    assert [worker.result(serial).value for worker, serial in zip(workers, serials)] == [n * n for n in range(20)]
+    assert [worker.result(serial).value for worker, serial in zip(workers, serials)] == [
+        n * n for n in range(20)
+    ]
     for worker in workers:
         worker.close_input()
     for worker in workers:
@@ -215,7 +227,9 @@ def test_handlers_and_streams_of_the_caller_are_not_the_workers() -> None:
         with ws.Server(forked=True) as server, ws.Worker(server=server) as worker:
             worker.handshake()
             assert worker.value(signal.getsignal, signal.SIGTERM) == signal.SIG_DFL
-            assert worker.value(lambda: (sys.stdout.fileno(), sys.stderr.fileno(), sys.stdin.read())) == (1, 2, "")
+            assert worker.value(
+                lambda: (sys.stdout.fileno(), sys.stderr.fileno(), sys.stdin.read())
+            ) == (1, 2, "")
             assert worker.call(print, "text")[0] == b"text\n"
             os.kill(worker.pid, signal.SIGTERM)
             assert worker.wait() == signal.SIGTERM
