@@ -291,7 +291,7 @@ def apply_setup(plain: dict[str, Any]) -> None:
 
 
 def _import_main(plain: dict[str, Any]) -> None:
-    """Runs the caller's script under another name, so that what is pickled as of __main__ is found."""
+    """Runs the caller's script under another name, so that what was pickled in it is found."""
     import runpy
     import types
 

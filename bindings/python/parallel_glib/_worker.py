@@ -87,7 +87,7 @@ def heartbeat(progress: float | None = None, status: str | None = None) -> None:
 
 
 def write_all(descriptor: int, buffers: Sequence[Any]) -> None:
-    """Writes all of the buffers, in one go if the other end takes them, without making one of them."""
+    """Writes all of the buffers, in one go if the other end takes them, without joining them."""
     views = [memoryview(buffer) for buffer in buffers if len(buffer)]
     while views:
         try:
@@ -462,7 +462,7 @@ class Worker:
     # Output
 
     def _flush(self) -> None:
-        """Streams that a step has put in the place of sys.stdout and sys.stderr can hold something."""
+        """Streams that a step has put in the place of sys.stdout or sys.stderr can hold text."""
         for stream, own in ((sys.stdout, self._stdout), (sys.stderr, self._stderr)):
             if stream is not own and stream is not None:
                 try:
