@@ -9,11 +9,9 @@ import time
 
 import parallel_glib
 import pytest
-from gi.repository import Parallel
 from parallel_glib import testing
 
-# TODO: the worker processes are not in the library yet; what needs them is left out until they are.
-METHODS = ['forkserver', 'fork', 'spawn'] if hasattr(Parallel, 'WorkerTask') else []
+METHODS = ['forkserver', 'fork', 'spawn']
 
 
 def pytest_configure(config):
@@ -30,11 +28,6 @@ def pytest_generate_tests(metafunc):
             [method for method in METHODS if only is None or method in only.args],
             indirect=True,
         )
-
-
-def pytest_collection_modifyitems(config, items):
-    if not METHODS:
-        items[:] = [item for item in items if 'processes' not in item.fixturenames]
 
 
 @contextlib.contextmanager

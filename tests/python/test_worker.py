@@ -13,6 +13,7 @@ from typing import Any, Iterator
 import pytest
 
 import worker_support as ws
+from parallel_glib import RemoteError, RemoteTraceback
 from parallel_glib import _exceptions, _transport
 
 
@@ -41,14 +42,19 @@ def test_some_descriptors() -> None:
         assert worker.handshake(1)[1:4:2] == (1, 0)
 
 
-@pytest.mark.parametrize("arguments", [["-m", "parallel_glib._worker"],
-                                       [str(ws.BINDINGS / "parallel_glib" / "_worker.py")]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["-m", "parallel_glib._worker"], [str(ws.BINDINGS / "parallel_glib" / "_worker.py")]],
+)
 def test_other_commands(arguments: list[str]) -> None:
-    with ws.Worker([sys.executable, *arguments], env={**os.environ, "PYTHONPATH": str(ws.BINDINGS)}) as worker:
+    with ws.Worker(
+        [sys.executable, *arguments], env={**os.environ, "PYTHONPATH": str(ws.BINDINGS)}
+    ) as worker:
         worker.handshake()
 
         def beat() -> None:
             import parallel_glib._worker
+
             parallel_glib._worker.heartbeat(0.5, "half")
 
         assert worker.value(beat) is None
@@ -59,8 +65,13 @@ def test_imports_little(worker: ws.Worker) -> None:
     def loaded(names: list[str]) -> list[str]:
         return [name for name in names if name in __import__("sys").modules]
 
-    payload = _transport.dumps_call(eval, ("[n for n in ('gi', 'pickle', 'socket', 'threading', 'typing', 'traceback')"
-                                           " if n in __import__('sys').modules]",))
+    payload = _transport.dumps_call(
+        eval,
+        (
+            "[n for n in ('gi', 'pickle', 'socket', 'threading', 'typing', 'traceback')"
+            " if n in __import__('sys').modules]",
+        ),
+    )
     assert worker.run_payload(payload)[1].value == []
     assert worker.value(loaded, ["gi", "sys"]) == ["sys"]
 
@@ -69,7 +80,16 @@ def test_imports_little(worker: ws.Worker) -> None:
 
 
 def test_results(worker: ws.Worker) -> None:
-    for value in (None, 0, "x", b"", b"bytes", bytearray(b"x"), [1, {"a": (2.5, True)}], frozenset({1})):
+    for value in (
+        None,
+        0,
+        "x",
+        b"",
+        b"bytes",
+        bytearray(b"x"),
+        [1, {"a": (2.5, True)}],
+        frozenset({1}),
+    ):
         result = worker.value(lambda v: v, value)
         assert (type(result), result) == (type(value), value)
 
@@ -79,7 +99,13 @@ def test_closure_and_class_of_main(worker: ws.Worker) -> None:
         def __init__(self, x: int) -> None:
             self.x = x
 
-    result = worker.value(lambda: Local(offset), ) if (offset := 5) else None
+    result = (
+        worker.value(
+            lambda: Local(offset),
+        )
+        if (offset := 5)
+        else None
+    )
     assert isinstance(result, Local) and result.x == 5
 
 
@@ -90,8 +116,15 @@ def test_setup_and_inputs(worker: ws.Worker, tmp_path: Any) -> None:
     def task(a: int, b: int, c: int, k: int) -> tuple[int, ...]:
         return a, b, c, k
 
-    output, outcome = worker.setup(task=task, args=(1,), kwargs={"k": 9}, initializer=initializer, initargs=("now",),
-                                   environ={"PGL_TEST": "yes"}, cwd=str(tmp_path))
+    output, outcome = worker.setup(
+        task=task,
+        args=(1,),
+        kwargs={"k": 9},
+        initializer=initializer,
+        initargs=("now",),
+        environ={"PGL_TEST": "yes"},
+        cwd=str(tmp_path),
+    )
     assert (output, outcome.code, outcome.data) == (b"initialized now\n", ws.DONE, b"")
     assert worker.run_payload(_transport.dumps_input((2, 3)))[1].value == (1, 2, 3, 9)
     assert worker.value(os.getcwd) == str(tmp_path)
@@ -101,8 +134,12 @@ def test_setup_and_inputs(worker: ws.Worker, tmp_path: Any) -> None:
 def test_many_requests_in_one_frame(worker: ws.Worker) -> None:
     worker.setup(task=abs)
     count = 2000
-    worker.send(ws.frame(ws.RUN, b"".join(
-        ws.request(n, _transport.dumps_input((-n,))) for n in range(1, count + 1))))
+    worker.send(
+        ws.frame(
+            ws.RUN,
+            b"".join(ws.request(n, _transport.dumps_input((-n,))) for n in range(1, count + 1)),
+        )
+    )
     assert [worker.result(n).value for n in range(1, count + 1)] == list(range(1, count + 1))
     for n in range(1, count + 1):
         assert worker.output.until_mark(n) == b""
@@ -132,7 +169,10 @@ def test_result_over_the_limit() -> None:
     with ws.Worker() as worker:
         worker.handshake(limit=100_000)
         _output, outcome = worker.call(bytes, 200_000)
-        assert outcome.message == "the result is too long: a frame of 200011 bytes, of which the limit is 100000"
+        assert (
+            outcome.message
+            == "the result is too long: a frame of 200011 bytes, of which the limit is 100000"
+        )
         assert outcome.info.kind == _exceptions.RESULT
         assert len(worker.value(bytes, 100_000 - 11)) == 100_000 - 11
 
@@ -159,7 +199,9 @@ def test_output_order(worker: ws.Worker) -> None:
         os.write(2, b"8 fd2 ")
         print("9 print", file=sys.stderr)
 
-    assert worker.call(step)[0] == b"1 print 2 stderr 3 fd1 4 print 5 sh 6 sh 7 buffer 8 fd2 9 print\n"
+    assert (
+        worker.call(step)[0] == b"1 print 2 stderr 3 fd1 4 print 5 sh 6 sh 7 buffer 8 fd2 9 print\n"
+    )
 
 
 def test_output_is_seen_at_once(worker: ws.Worker) -> None:
@@ -180,6 +222,7 @@ def test_output_is_seen_at_once(worker: ws.Worker) -> None:
 def test_output_of_replaced_streams(worker: ws.Worker) -> None:
     def step() -> None:
         import io
+
         sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False))
         sys.stdout.write("held back")
 
@@ -213,8 +256,11 @@ def test_destructors_belong_to_their_step(worker: ws.Worker) -> None:
 
 def test_input_is_empty(worker: ws.Worker) -> None:
     def step() -> list[Any]:
-        return [sys.stdin.read(), os.read(0, 10),
-                subprocess.run(["cat"], stdout=subprocess.PIPE, check=True).stdout]
+        return [
+            sys.stdin.read(),
+            os.read(0, 10),
+            subprocess.run(["cat"], stdout=subprocess.PIPE, check=True).stdout,
+        ]
 
     assert worker.value(step) == ["", b"", b""]
 
@@ -230,6 +276,7 @@ def test_programs_get_no_private_descriptor(worker: ws.Worker) -> None:
 def _local_exception() -> None:
     class Local(Exception):
         pass
+
     raise Local("of a function")
 
 
@@ -278,6 +325,7 @@ class Pickling:
 def _module_by_value() -> None:
     """The worker cannot import this module, so what is in it is sent by value, as of __main__."""
     import cloudpickle
+
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
@@ -297,12 +345,18 @@ def test_exception(worker: ws.Worker) -> None:
     assert outcome.message == "ValueError: bad value"
     info = outcome.info
     assert (info.kind, info.type_name, info.message) == ("raised", "ValueError", "bad\nvalue")
-    assert info.restored and type(info.exception) is ValueError and info.exception.args == ("bad\nvalue",)
-    assert info.traceback.startswith(f'Traceback (most recent call last):\n  File "{__file__}", line ')
+    assert (
+        info.restored
+        and type(info.exception) is ValueError
+        and info.exception.args == ("bad\nvalue",)
+    )
+    assert info.traceback.startswith(
+        f'Traceback (most recent call last):\n  File "{__file__}", line '
+    )
     assert info.traceback.endswith("ValueError: bad\nvalue\n")
     assert "parallel_glib" not in info.traceback
     cause = info.exception.__cause__
-    assert isinstance(cause, _exceptions.RemoteTraceback) and str(cause) == "\n" + info.traceback
+    assert isinstance(cause, RemoteTraceback) and info.traceback.rstrip("\n") in str(cause)
 
 
 def test_chained_exceptions(worker: ws.Worker) -> None:
@@ -313,7 +367,9 @@ def test_chained_exceptions(worker: ws.Worker) -> None:
             raise RuntimeError("second") from error
 
     text = worker.call(step)[1].info.traceback
-    assert "KeyError: 'missing'\n\nThe above exception was the direct cause of the following" in text
+    assert (
+        "KeyError: 'missing'\n\nThe above exception was the direct cause of the following" in text
+    )
     assert text.endswith("RuntimeError: second\n")
 
 
@@ -334,18 +390,22 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
-@pytest.mark.parametrize("function, message, exit_status", [
-    (lambda: _raise(KeyboardInterrupt("now")), "KeyboardInterrupt: now", None),
-    (lambda: _raise(GeneratorExit()), "GeneratorExit", None),
-    (lambda: sys.exit(1), "SystemExit: 1", 1),
-    (lambda: sys.exit("text"), "SystemExit: text", 1),
-    (lambda: os.kill(os.getpid(), signal.SIGINT), "KeyboardInterrupt", None),
-    (_local_exception, "Local: of a function", None),
-    (lambda: _raise(BadInit(1, 2)), "BadInit: 1 and 2", None),
-    (lambda: _raise(BadText()), "BadText: (no message: its __str__ raised KeyError)", None),
-])
-def test_each_failure_leaves_the_worker(worker: ws.Worker, function: Any, message: str,
-                                        exit_status: int | None) -> None:
+@pytest.mark.parametrize(
+    "function, message, exit_status",
+    [
+        (lambda: _raise(KeyboardInterrupt("now")), "KeyboardInterrupt: now", None),
+        (lambda: _raise(GeneratorExit()), "GeneratorExit", None),
+        (lambda: sys.exit(1), "SystemExit: 1", 1),
+        (lambda: sys.exit("text"), "SystemExit: text", 1),
+        (lambda: os.kill(os.getpid(), signal.SIGINT), "KeyboardInterrupt", None),
+        (_local_exception, "Local: of a function", None),
+        (lambda: _raise(BadInit(1, 2)), "BadInit: 1 and 2", None),
+        (lambda: _raise(BadText()), "BadText: (no message: its __str__ raised KeyError)", None),
+    ],
+)
+def test_each_failure_leaves_the_worker(
+    worker: ws.Worker, function: Any, message: str, exit_status: int | None
+) -> None:
     outcome = worker.call(function)[1]
     assert outcome.code == ws.FAILED
     assert outcome.message == message
@@ -362,14 +422,16 @@ def test_exit_with_zero_is_success(worker: ws.Worker) -> None:
 def test_exception_that_cannot_be_unpickled(worker: ws.Worker) -> None:
     info = worker.call(lambda: _raise(BadInit(1, 2)))[1].info
     assert not info.restored and info.restore_error.startswith("TypeError: ")
-    assert type(info.exception) is _exceptions.RemoteError
+    assert type(info.exception) is RemoteError
     assert str(info.exception) == "BadInit: 1 and 2"
     assert info.exception.type_name == "test_worker.BadInit"
-    assert isinstance(info.exception.__cause__, _exceptions.RemoteTraceback)
+    assert isinstance(info.exception.__cause__, RemoteTraceback)
 
 
 @pytest.mark.parametrize("action", [_exit_now, _raise_now])
-def test_exception_whose_pickling_or_unpickling_does_something(worker: ws.Worker, action: Any) -> None:
+def test_exception_whose_pickling_or_unpickling_does_something(
+    worker: ws.Worker, action: Any
+) -> None:
     class Fails(Exception):
         def __init__(self, at_load: bool) -> None:
             super().__init__("odd")
@@ -379,24 +441,29 @@ def test_exception_whose_pickling_or_unpickling_does_something(worker: ws.Worker
             return (action, ()) if self.at_load else action()
 
     for at_load in (False, True):
+
         def step() -> None:
             raise Fails(at_load)
 
         outcome = worker.call(step)[1]
         assert outcome.message == "Fails: odd"
-        assert type(outcome.info.exception) is _exceptions.RemoteError
+        assert type(outcome.info.exception) is RemoteError
         assert bool(outcome.info.restore_error) == at_load
 
 
 def test_exception_with_what_cannot_be_pickled(worker: ws.Worker) -> None:
     outcome = worker.call(lambda: _raise(ValueError(threading.Lock())))[1]
     assert outcome.message.startswith("ValueError: <unlocked _thread.lock object at ")
-    assert type(outcome.info.exception) is _exceptions.RemoteError
+    assert type(outcome.info.exception) is RemoteError
 
 
-@pytest.mark.parametrize("action, message", [
-    (_exit_now, "the input cannot be unpickled: SystemExit: 5"),
-    (_raise_now, "the input cannot be unpickled: LookupError: unpickled")])
+@pytest.mark.parametrize(
+    "action, message",
+    [
+        (_exit_now, "the input cannot be unpickled: SystemExit: 5"),
+        (_raise_now, "the input cannot be unpickled: LookupError: unpickled"),
+    ],
+)
 def test_input_that_cannot_be_unpickled(worker: ws.Worker, action: Any, message: str) -> None:
     outcome = worker.call(abs, Unpickling(action))[1]
     assert (outcome.message, outcome.info.kind) == (message, "input")
@@ -410,9 +477,13 @@ def test_input_that_is_none(worker: ws.Worker, payload: bytes) -> None:
     assert worker.value(abs, -7) == 7
 
 
-@pytest.mark.parametrize("action, message", [
-    (_exit_now, "the result cannot be pickled: SystemExit: 5"),
-    (_raise_now, "the result cannot be pickled: LookupError: unpickled")])
+@pytest.mark.parametrize(
+    "action, message",
+    [
+        (_exit_now, "the result cannot be pickled: SystemExit: 5"),
+        (_raise_now, "the result cannot be pickled: LookupError: unpickled"),
+    ],
+)
 def test_result_whose_pickling_does_something(worker: ws.Worker, action: Any, message: str) -> None:
     def step() -> Any:
         os.environ["PGL_WORKER"] = "1"
@@ -424,15 +495,21 @@ def test_result_whose_pickling_does_something(worker: ws.Worker, action: Any, me
 
 def test_result_that_cannot_be_pickled(worker: ws.Worker) -> None:
     outcome = worker.call(threading.Lock)[1]
-    assert outcome.message == "the result cannot be pickled: TypeError: cannot pickle '_thread.lock' object"
+    assert (
+        outcome.message
+        == "the result cannot be pickled: TypeError: cannot pickle '_thread.lock' object"
+    )
     assert outcome.info.kind == "result"
 
 
-@pytest.mark.parametrize("function, status", [
-    (lambda: os._exit(3), 3),
-    (lambda: os.kill(os.getpid(), signal.SIGKILL), -signal.SIGKILL),
-    (lambda: Pickling(os._exit, 4) if not os.environ.update(PGL_WORKER="1") else None, 4),
-])
+@pytest.mark.parametrize(
+    "function, status",
+    [
+        (lambda: os._exit(3), 3),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), -signal.SIGKILL),
+        (lambda: Pickling(os._exit, 4) if not os.environ.update(PGL_WORKER="1") else None, 4),
+    ],
+)
 def test_death(worker: ws.Worker, function: Any, status: int) -> None:
     worker.post(_transport.dumps_call(function))
     worker.ended()
@@ -452,6 +529,7 @@ def test_death_in_the_collector(worker: ws.Worker) -> None:
 
     def step() -> None:
         import gc
+
         last: Any = Last()
         last.cycle = last
         del last
@@ -466,6 +544,7 @@ def test_crash_shows_its_stack(worker: ws.Worker) -> None:
     def crash() -> None:
         print("before")
         import ctypes
+
         ctypes.string_at(0)
 
     worker.post(_transport.dumps_call(crash))
@@ -515,8 +594,9 @@ def test_what_cannot_be_sent() -> None:
     assert str(error.value) == f"argument 1 of the task step (a lock) cannot be pickled: {why}"
     with pytest.raises(_transport.PicklingError) as error:
         _transport.dumps_call(lambda: lock)
-    assert str(error.value) == ("the function test_what_cannot_be_sent.<locals>.<lambda> cannot be pickled: "
-                                f"{why}")
+    assert str(error.value) == (
+        "the function test_what_cannot_be_sent.<locals>.<lambda> cannot be pickled: " f"{why}"
+    )
     with pytest.raises(_transport.PicklingError) as error:
         _transport.dumps_setup(kwargs={"key": lock})
     assert str(error.value) == f"argument key of the task (a lock) cannot be pickled: {why}"
@@ -531,9 +611,11 @@ def test_sys_exit_while_an_argument_is_pickled(monkeypatch: pytest.MonkeyPatch) 
 
 def test_main_without_cloudpickle(worker: ws.Worker, tmp_path: Any) -> None:
     script = tmp_path / "script.py"
-    script.write_text("def double(x):\n    return 2 * x\n"
-                      "if __name__ == '__main__':\n    raise SystemError\n")
+    script.write_text(
+        "def double(x):\n    return 2 * x\n" "if __name__ == '__main__':\n    raise SystemError\n"
+    )
     import pickle
+
     plain = pickle.loads(_transport.dumps_setup())
     plain["main_path"] = str(script)
     worker.send(ws.frame(ws.SETUP, pickle.dumps(plain)))
@@ -546,7 +628,9 @@ def test_main_without_cloudpickle(worker: ws.Worker, tmp_path: Any) -> None:
 def test_details_of_others() -> None:
     info = _exceptions.restore(b"not a pickle", "it failed")
     assert (str(info.exception), info.traceback) == ("it failed", "not a pickle")
-    assert _exceptions.restore(b"cos\nsystem\n(S'exit 1'\ntR.", "it failed").traceback.startswith("cos\n")
+    assert _exceptions.restore(b"cos\nsystem\n(S'exit 1'\ntR.", "it failed").traceback.startswith(
+        "cos\n"
+    )
     assert str(_exceptions.restore(b"", "it failed").exception) == "it failed"
 
 
@@ -559,7 +643,9 @@ def test_claims(worker: ws.Worker) -> None:
     payload = [_transport.dumps_call(abs, (-n,)) for n in range(10)]
 
     def claimed(*serials: int) -> None:
-        worker.send(ws.frame(ws.RUN, b"".join(ws.request(n, payload[n], claimed=True) for n in serials)))
+        worker.send(
+            ws.frame(ws.RUN, b"".join(ws.request(n, payload[n], claimed=True) for n in serials))
+        )
 
     os.write(claims[1], struct.pack("<Q", 1))
     claimed(1)
@@ -609,6 +695,7 @@ def test_stacks_of_every_thread() -> None:
 def test_heartbeats(worker: ws.Worker) -> None:
     def step() -> None:
         from parallel_glib._worker import heartbeat
+
         for i in range(1000):
             heartbeat(i / 1000, "x" * 5000)
 
@@ -619,6 +706,7 @@ def test_heartbeats(worker: ws.Worker) -> None:
     def unknown() -> None:
         import time
         from parallel_glib import _worker
+
         time.sleep(_worker.HEARTBEAT_INTERVAL)
         _worker.heartbeat()
 
@@ -630,6 +718,7 @@ def test_heartbeats(worker: ws.Worker) -> None:
 def test_heartbeats_of_threads_against_results(worker: ws.Worker) -> None:
     def step() -> None:
         from parallel_glib import _worker
+
         _worker.HEARTBEAT_INTERVAL = 0.0
 
         def beat() -> None:
@@ -657,6 +746,7 @@ def test_leave(worker: ws.Worker) -> None:
 
     def step() -> None:
         import atexit
+
         atexit.register(print, "atexit")
         threading.Thread(target=threading.Event().wait).start()  # Is not waited for.
 
@@ -683,23 +773,41 @@ def test_end_of_input(worker: ws.Worker) -> None:
     assert (worker.wait(), worker.output.rest()) == (1, b"")
 
 
-@pytest.mark.parametrize("data, text", [
-    (ws.frame(ws.RUN), b"no START"),
-    (ws.start(magic=b"PGLX"), b"START of the version 1"),
-    (ws.start(version=2), b"START of the version 2"),
-    (ws.start()[:4] + b"\x01" + bytes(65), b"START of the version 0"),
-    (struct.pack("<IB", 65537, ws.START), b"a frame of 65537 bytes, of which the limit is 65536"),
-    (bytes(5), b"a frame of 0 bytes, of which the limit is 65536"),
-    (ws.start() + ws.frame(99), b"the kind 99 with 0 bytes"),
-    (ws.start() + ws.start(), b"the kind 1 with 28 bytes"),
-    (ws.start() + ws.frame(ws.RUN), b"the kind 3 with 0 bytes"),
-    (ws.start() + ws.frame(ws.LEAVE, b"x"), b"the kind 4 with 1 bytes"),
-    (ws.start() + ws.frame(ws.RUN, ws.request(1, b"xyz")[:-1]), b"the request 1 after 0, of 3 bytes, flags 0"),
-    (ws.start() + ws.frame(ws.RUN, ws.request(0, b"xyz")), b"the request 0 after 0, of 3 bytes, flags 0"),
-    (ws.start() + ws.frame(ws.RUN, ws.request(1, b"", True)), b"a claimed request without a pipe of claims"),
-    (ws.start() + ws.frame(ws.RUN, b"short"), b"unpack_from requires a buffer of at least"),
-    (ws.start(limit=1000) + struct.pack("<IB", 1001, ws.RUN), b"a frame of 1001 bytes, of which the limit is 1000"),
-])
+@pytest.mark.parametrize(
+    "data, text",
+    [
+        (ws.frame(ws.RUN), b"no START"),
+        (ws.start(magic=b"PGLX"), b"START of the version 1"),
+        (ws.start(version=2), b"START of the version 2"),
+        (ws.start()[:4] + b"\x01" + bytes(65), b"START of the version 0"),
+        (
+            struct.pack("<IB", 65537, ws.START),
+            b"a frame of 65537 bytes, of which the limit is 65536",
+        ),
+        (bytes(5), b"a frame of 0 bytes, of which the limit is 65536"),
+        (ws.start() + ws.frame(99), b"the kind 99 with 0 bytes"),
+        (ws.start() + ws.start(), b"the kind 1 with 28 bytes"),
+        (ws.start() + ws.frame(ws.RUN), b"the kind 3 with 0 bytes"),
+        (ws.start() + ws.frame(ws.LEAVE, b"x"), b"the kind 4 with 1 bytes"),
+        (
+            ws.start() + ws.frame(ws.RUN, ws.request(1, b"xyz")[:-1]),
+            b"the request 1 after 0, of 3 bytes, flags 0",
+        ),
+        (
+            ws.start() + ws.frame(ws.RUN, ws.request(0, b"xyz")),
+            b"the request 0 after 0, of 3 bytes, flags 0",
+        ),
+        (
+            ws.start() + ws.frame(ws.RUN, ws.request(1, b"", True)),
+            b"a claimed request without a pipe of claims",
+        ),
+        (ws.start() + ws.frame(ws.RUN, b"short"), b"unpack_from requires a buffer of at least"),
+        (
+            ws.start(limit=1000) + struct.pack("<IB", 1001, ws.RUN),
+            b"a frame of 1001 bytes, of which the limit is 1000",
+        ),
+    ],
+)
 def test_malformed_frames(data: bytes, text: bytes) -> None:
     with ws.Worker() as worker:
         worker.send(data)

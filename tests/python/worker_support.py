@@ -18,7 +18,10 @@ BINDINGS = Path(__file__).resolve().parents[2] / "bindings" / "python"
 if str(BINDINGS) not in sys.path:
     sys.path.insert(0, str(BINDINGS))
 
-from parallel_glib import _exceptions, _transport  # noqa: E402  # pylint: disable=wrong-import-position
+from parallel_glib import (
+    _exceptions,
+    _transport,
+)  # noqa: E402  # pylint: disable=wrong-import-position
 
 TIMEOUT = 60.0
 LIMIT = 1 << 30
@@ -32,7 +35,9 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
     return struct.pack("<IB", 1 + len(payload), kind) + payload
 
 
-def start(descriptors: int = 0, limit: int = LIMIT, magic: bytes = b"PGLW", version: int = 1) -> bytes:
+def start(
+    descriptors: int = 0, limit: int = LIMIT, magic: bytes = b"PGLW", version: int = 1
+) -> bytes:
     return frame(START, struct.pack("<4sHHI16s", magic, version, descriptors, limit, TOKEN))
 
 
@@ -49,9 +54,9 @@ class Outcome:
         self.message = ""
         self.details = b""
         if self.code == FAILED:
-            size, = struct.unpack_from("<I", data, 1)
-            self.message = data[5:5 + size].decode()
-            self.details = data[5 + size:]
+            (size,) = struct.unpack_from("<I", data, 1)
+            self.message = data[5 : 5 + size].decode()
+            self.details = data[5 + size :]
 
     @property
     def value(self) -> Any:
@@ -112,8 +117,14 @@ class Output(threading.Thread):
 class Worker:
     """A worker and the runner's ends of what it has."""
 
-    def __init__(self, command: Sequence[str] | None = None, server: Server | None = None, mark: str = "",
-                 socket_input: bool = True, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        server: Server | None = None,
+        mark: str = "",
+        socket_input: bool = True,
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.serial = 0
         self._answers = b""
         self.alive: list[tuple[float, str]] = []
@@ -123,11 +134,24 @@ class Worker:
         self.server = server
         theirs_in, theirs_out, theirs_err = self._make_ends(socket_input)
         if server is None:
-            self.process = subprocess.Popen(command or _transport.worker_command(), stdin=theirs_in, stdout=theirs_out,
-                                            stderr=theirs_err, process_group=0, env=env) \
-                if sys.version_info >= (3, 11) else subprocess.Popen(
-                    command or _transport.worker_command(), stdin=theirs_in, stdout=theirs_out, stderr=theirs_err,
-                    env=env)
+            self.process = (
+                subprocess.Popen(
+                    command or _transport.worker_command(),
+                    stdin=theirs_in,
+                    stdout=theirs_out,
+                    stderr=theirs_err,
+                    process_group=0,
+                    env=env,
+                )
+                if sys.version_info >= (3, 11)
+                else subprocess.Popen(
+                    command or _transport.worker_command(),
+                    stdin=theirs_in,
+                    stdout=theirs_out,
+                    stderr=theirs_err,
+                    env=env,
+                )
+            )
             self.pid = self.process.pid
         else:
             self.pid = server.fork((theirs_in, theirs_out, theirs_err), mark)
@@ -153,12 +177,12 @@ class Worker:
     def send(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.write(self.input_fd, view):]
+            view = view[os.write(self.input_fd, view) :]
 
     def frame(self) -> tuple[int, bytes]:
         """The next frame that is not ALIVE."""
         while True:
-            length, = struct.unpack("<I", self._read(4))
+            (length,) = struct.unpack("<I", self._read(4))
             body = self._read(length)
             if body[0] != ALIVE:
                 return body[0], body[1:]
@@ -205,7 +229,9 @@ class Worker:
             passed.append(theirs)
         data = start(descriptors, limit)
         assert self.input is not None
-        self.input.sendmsg([data[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", passed))])
+        self.input.sendmsg(
+            [data[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", passed))]
+        )
         self.send(data[1:])
         if descriptors & 2:
             os.close(theirs)
@@ -268,17 +294,25 @@ class Worker:
         raise AssertionError(answer)
 
     def wait(self) -> int:
-        """What the process ended with: as subprocess has it, or as waitpid() has it if a server has forked it."""
+        """What the process ended with: as subprocess has it, or as waitpid() has it if a server has
+        forked it.
+        """
         if self.process is not None:
             return self.process.wait(TIMEOUT)
         assert self.server is not None
         return self.server.exited(self.pid)
 
     def stacks_text(self, signal: int) -> str:
-        """What the worker writes when it gets its signal, to the end of it: the stack of the main thread."""
+        """What the worker writes when it gets its signal, to the end of it: the stack of the main
+        thread.
+        """
         os.kill(self.pid, signal)
         text = b""
-        while b"in main\n" not in text and b"in run_command\n" not in text and b'"<string>"' not in text:
+        while (
+            b"in main\n" not in text
+            and b"in run_command\n" not in text
+            and b'"<string>"' not in text
+        ):
             self._await(self.stacks)
             text += os.read(self.stacks, 1 << 16)
         return text.decode()
@@ -302,8 +336,13 @@ class Worker:
 class Server:
     """A server of workers, which was started or forked."""
 
-    def __init__(self, functions: Sequence[Any] | None = None, preload: Sequence[str] = (),
-                 env: dict[str, str] | None = None, forked: bool = False) -> None:
+    def __init__(
+        self,
+        functions: Sequence[Any] | None = None,
+        preload: Sequence[str] = (),
+        env: dict[str, str] | None = None,
+        forked: bool = False,
+    ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(TIMEOUT)
         self.socket = ours
@@ -311,23 +350,27 @@ class Server:
         self._exits: dict[int, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
         if forked:
-            self.pid = self._fork_self(theirs, functions)
+            self.pid = self._fork_self(ours, theirs, functions)
         else:
-            self._process = subprocess.Popen(_transport.server_command(preload=preload), stdin=theirs, env=env,
-                                             process_group=0)
+            self._process = subprocess.Popen(
+                _transport.server_command(preload=preload), stdin=theirs, env=env, process_group=0
+            )
             self.pid = self._process.pid
         theirs.close()
         assert self.socket.recv(64) == b"H\x01\x00"
 
     @staticmethod
-    def _fork_self(theirs: socket.socket, functions: Sequence[Any] | None) -> int:
+    def _fork_self(
+        ours: socket.socket, theirs: socket.socket, functions: Sequence[Any] | None
+    ) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             from parallel_glib import _forkserver
+
             os.setpgid(0, 0)
-            _forkserver.serve_forked(theirs.detach(), functions)
+            _forkserver.serve_forked(theirs.detach(), functions, close=[ours.detach()])
         return pid
 
     def packet(self) -> bytes:
@@ -340,8 +383,10 @@ class Server:
             self._exits[pid] = status
 
     def send_fork(self, number: int, descriptors: Sequence[int], mark: str) -> None:
-        self.socket.sendmsg([struct.pack("<BI", ord("F"), number) + mark.encode()],
-                            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
+        self.socket.sendmsg(
+            [struct.pack("<BI", ord("F"), number) + mark.encode()],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))],
+        )
 
     def fork(self, descriptors: Sequence[int], mark: str = "") -> int:
         """The process id of a new worker."""
@@ -408,7 +453,9 @@ def is_zombie(pid: int) -> bool:
 
 
 def await_no_process(pid: int) -> None:
-    """Waits until the number is free. There is nothing to be waited for, so this asks again and again."""
+    """Waits until the number is free. There is nothing to be waited for, so this asks again and
+    again.
+    """
     deadline = time.monotonic() + TIMEOUT
     while os.path.exists(f"/proc/{pid}"):
         assert time.monotonic() < deadline

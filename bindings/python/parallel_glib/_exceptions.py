@@ -1,7 +1,7 @@
 """What a failed step says: how a worker describes an exception, and how its caller gets it back.
 
-The description is plain data, so that reading it never runs code of the step. Only the exception itself is pickled
-apart, inside of it, and whoever reads it decides whether to try that.
+The description is plain data, so that reading it never runs code of the step. Only the exception
+itself is pickled apart, inside of it, and whoever reads it decides whether to try that.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class RemoteFailureInfo:
     traceback: the text of the traceback in the worker, with the chained exceptions.
     notes: the notes of the exception (PEP 678).
     system_exit: the exit status if the step called sys.exit(), else None.
-    exception: the exception, whose cause is a RemoteTraceback; a RemoteError if it cannot be unpickled.
+    exception: the exception, whose cause is a RemoteTraceback; a RemoteError if it cannot be
+    unpickled.
     restored: whether exception is the one that was raised.
     restore_error: why it is not, empty if it was never pickled or if it is.
     """
@@ -48,8 +49,17 @@ class RemoteFailureInfo:
     # Filled in by restore().
     exception: BaseException
 
-    __slots__ = ("kind", "type_name", "message", "traceback", "notes", "system_exit", "exception", "restored",
-                 "restore_error")
+    __slots__ = (
+        "kind",
+        "type_name",
+        "message",
+        "traceback",
+        "notes",
+        "system_exit",
+        "exception",
+        "restored",
+        "restore_error",
+    )
 
     def __init__(self) -> None:
         self.kind = RAISED
@@ -65,8 +75,12 @@ class RemoteFailureInfo:
 # The worker's side
 
 
-def describe(error: BaseException, kind: str = RAISED, hide: tuple[str, ...] = ()) -> tuple[bytes, dict[str, Any]]:
-    """The message (one line) and the details of an exception. Frames of the files in hide are left out at the top."""
+def describe(
+    error: BaseException, kind: str = RAISED, hide: tuple[str, ...] = ()
+) -> tuple[bytes, dict[str, Any]]:
+    """The message (one line) and the details of an exception. Frames of the files in hide are left
+    out at the top.
+    """
     name = type_name(error)
     text = safe_text(error)
     details = {
@@ -83,33 +97,51 @@ def describe(error: BaseException, kind: str = RAISED, hide: tuple[str, ...] = (
 
 def describe_text(message: str, kind: str) -> tuple[bytes, dict[str, Any]]:
     """The same for a failure that is no exception."""
-    details = {"type": "", "kind": kind, "message": message, "traceback": "", "notes": [], "system_exit": None,
-               "exception": None}
+    details = {
+        "type": "",
+        "kind": kind,
+        "message": message,
+        "traceback": "",
+        "notes": [],
+        "system_exit": None,
+        "exception": None,
+    }
     return line(message), details
 
 
 def pack(message: bytes, details: dict[str, Any], limit: int) -> bytes:
-    """The bytes of a failed outcome, without its first one. What does not fit into the limit is left out."""
+    """The bytes of a failed outcome, without its first one. What does not fit into the limit is
+    left out.
+    """
     packed = dumps(details, 5)
     if len(message) + len(packed) + 4 > limit:
         packed = dumps(_shrunk(details, (limit - len(message)) // 16), 5)
     if len(message) + len(packed) + 4 > limit:
-        message, packed = message[:max(limit - 4, 0)], b""
+        message, packed = message[: max(limit - 4, 0)], b""
     return len(message).to_bytes(4, "little") + message + packed
 
 
 def _shrunk(details: dict[str, Any], size: int) -> dict[str, Any]:
-    """The details without the pickled exception, of the texts their first and last characters (4 bytes or fewer)."""
+    """The details without the pickled exception, of the texts their first and last characters (4
+    bytes or fewer).
+    """
+
     def cut(text: str) -> str:
         half = size // 2
-        return text if len(text) <= size else text[:half] + "\n[...]\n" + text[len(text) - half:]
-    return {**details, "message": cut(details["message"]), "traceback": cut(details["traceback"]),
-            "notes": [], "exception": None}
+        return text if len(text) <= size else text[:half] + "\n[...]\n" + text[len(text) - half :]
+
+    return {
+        **details,
+        "message": cut(details["message"]),
+        "traceback": cut(details["traceback"]),
+        "notes": [],
+        "exception": None,
+    }
 
 
 def line(text: str) -> bytes:
     """The text in one line, as UTF-8, not longer than MESSAGE_LIMIT."""
-    text = " ".join(text[:MESSAGE_LIMIT + 1].split())
+    text = " ".join(text[: MESSAGE_LIMIT + 1].split())
     if len(text) > MESSAGE_LIMIT:
         text = text[:MESSAGE_LIMIT] + "..."
     return text.encode("utf-8", "backslashreplace")
@@ -137,15 +169,20 @@ def safe_text(error: BaseException) -> str:
 
 
 def format_traceback(error: BaseException, hide: tuple[str, ...]) -> str:
-    """The traceback with all chained exceptions; at the least the frames, if something in them cannot be formatted."""
+    """The traceback with all chained exceptions; at the least the frames, if something in them
+    cannot be formatted.
+    """
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename in hide:
         frames = frames.tb_next
     try:
         import traceback  # Takes 15 ms, and most workers never need it.
+
         return "".join(traceback.format_exception(type(error), error, frames))
     except BaseException as other:  # pylint: disable=broad-except
-        return _plain_traceback(error, frames) + f"(not formatted in full: {type(other).__name__})\n"
+        return (
+            _plain_traceback(error, frames) + f"(not formatted in full: {type(other).__name__})\n"
+        )
 
 
 def _plain_traceback(error: BaseException, frames: TracebackType | None) -> str:
@@ -184,6 +221,7 @@ def pickle_exception(error: BaseException) -> bytes | None:
         return None
     try:
         import cloudpickle
+
         return cloudpickle.dumps(error, 5)
     except BaseException:  # pylint: disable=broad-except
         return None
@@ -219,7 +257,8 @@ def restore(details: bytes, message: str) -> RemoteFailureInfo:
         _restore_exception(info, data["exception"], message)
     if info.traceback:
         # Not by an assignment, which the class of the exception could have made its own.
-        BaseException.__cause__.__set__(info.exception, RemoteTraceback(info.traceback))  # type: ignore
+        cause = RemoteTraceback(info.traceback)
+        BaseException.__cause__.__set__(info.exception, cause)  # type: ignore
     return info
 
 
@@ -233,19 +272,27 @@ def _restore_exception(info: RemoteFailureInfo, pickled: bytes | None, message: 
                 info.exception = error
                 info.restored = True
                 return
-            info.restore_error = f"it was unpickled as {type(error).__name__}, which is no exception"
+            info.restore_error = (
+                f"it was unpickled as {type(error).__name__}, which is no exception"
+            )
         except BaseException as other:  # pylint: disable=broad-except
             info.restore_error = f"{type(other).__name__}: {safe_text(other)}"
-    info.exception = RemoteError(info.message, info.type_name) if info.kind == RAISED else RemoteError(message)
+    info.exception = (
+        RemoteError(info.message, info.type_name) if info.kind == RAISED else RemoteError(message)
+    )
 
 
 def _plain(details: bytes) -> dict[str, Any] | None:
     import io
+
     try:
         data = _PlainUnpickler(io.BytesIO(details)).load()
         keys = {"type": str, "kind": str, "message": str, "traceback": str, "notes": list}
-        if isinstance(data, dict) and all(isinstance(data[key], cls) for key, cls in keys.items()) \
-                and {"system_exit", "exception"} <= data.keys():
+        if (
+            isinstance(data, dict)
+            and all(isinstance(data[key], cls) for key, cls in keys.items())
+            and {"system_exit", "exception"} <= data.keys()
+        ):
             return data
     except Exception:  # pylint: disable=broad-except
         pass

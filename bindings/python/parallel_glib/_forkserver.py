@@ -1,7 +1,9 @@
-"""The server: a process that forks workers, as docs/worker-protocol.md describes it under "Servers".
+"""The server: a process that forks workers, as docs/worker-protocol.md describes it under
+"Servers".
 
-It is either started as a program, clean, or a process that has forked itself calls serve_forked(). It has one thread
-and does nothing of the user but the imports it is told to do, so a fork of it is cheap and safe.
+It is either started as a program, clean, or a process that has forked itself calls serve_forked().
+It has one thread and does nothing of the user but the imports it is told to do, so a fork of it is
+cheap and safe.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ if __name__ == "__main__":
     # By -m or by its path, as in _worker.
     if not __package__:
         import os
+
         sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     from parallel_glib._forkserver import main
+
     main()
 
 import _signal
@@ -103,7 +107,8 @@ class Server:
 
     def _receive(self) -> bool:
         packet, ancillary, _flags, _address = self._socket.recvmsg(
-            PACKET_SIZE, _socket.CMSG_SPACE(16 * 4), _socket.MSG_CMSG_CLOEXEC)
+            PACKET_SIZE, _socket.CMSG_SPACE(16 * 4), _socket.MSG_CMSG_CLOEXEC
+        )
         if not packet:
             return False
         descriptors = _received(ancillary)
@@ -146,7 +151,9 @@ class Server:
             raise
 
     def _be_worker(self, mark: str, descriptors: list[int]) -> NoReturn:
-        """The rest of the life of a forked process. Nothing gets out of here into the server's code."""
+        """The rest of the life of a forked process. Nothing gets out of here into the server's
+        code.
+        """
         try:
             _set_group(0)
             self._prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)
@@ -167,7 +174,9 @@ class Server:
             os.close(descriptor)
 
     def _child_exited(self, child: _Child) -> None:
-        """Tells of it, but leaves the process a zombie: the runner may be about to kill its group by its number."""
+        """Tells of it, but leaves the process a zombie: the runner may be about to kill its group
+        by its number.
+        """
         self._epoll.unregister(child.pidfd)
         child.exited = True
         info = os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED | os.WNOWAIT)
@@ -191,7 +200,7 @@ def _received(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     descriptors: list[int] = []
     for level, kind, payload in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            descriptors += memoryview(payload[:len(payload) // 4 * 4]).cast("i")
+            descriptors += memoryview(payload[: len(payload) // 4 * 4]).cast("i")
     return descriptors
 
 
@@ -219,12 +228,16 @@ def _kill_group(pid: int) -> None:
 
 def _load_prctl() -> Callable[..., int]:
     import ctypes
+
     return ctypes.CDLL(None).prctl
 
 
 def _become_clean(mark: str) -> None:
-    """Undoes in a worker what the server has for itself, or what nothing that was forked should share."""
+    """Undoes in a worker what the server has for itself, or what nothing that was forked should
+    share.
+    """
     import atexit
+
     atexit._clear()  # type: ignore[attr-defined]  # Those of the process that was forked.
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     name, _equals, value = mark.partition("=")
@@ -236,27 +249,39 @@ def _become_clean(mark: str) -> None:
 
 
 def _reset_signals() -> None:
-    """The handlers of the process that has forked are not for its workers, nor is the descriptor that wakes it."""
+    """The handlers of the process that has forked are not for its workers, nor is the descriptor
+    that wakes it.
+    """
     _signal.set_wakeup_fd(-1)
     for signal in _signal.valid_signals():
         handler = _signal.getsignal(signal)
         if handler not in (_signal.SIG_DFL, _signal.SIG_IGN):  # None is the handler of a C library.
             _signal.signal(signal, _signal.SIG_DFL)
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # The terminal's; the runner tells the server when to end.
+    _signal.signal(
+        _signal.SIGINT, _signal.SIG_IGN
+    )  # The terminal's; the runner tells the server when to end.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
-def serve_forked(descriptor: int, functions: Sequence[Any] | None = None) -> NoReturn:
+def serve_forked(
+    descriptor: int, functions: Sequence[Any] | None = None, close: Sequence[int] = ()
+) -> NoReturn:
     """Makes this process, which has just been forked, a server on a socket. Never returns.
 
-    The streams of the process must have been flushed before it was forked. Its workers inherit the functions.
+    The streams of the process must have been flushed before it was forked. Its workers inherit the
+    functions. close are descriptors that the server and its workers must not keep: at the least the
+    other end of the socket, or the server never sees that it is closed, and the runner's ends of
+    the pipes of other workers.
     """
     try:
         if os.getpgid(0) != os.getpid():
             os.setpgid(0, 0)
+        for other in close:
+            os.close(other)
         _reset_signals()
-        # What is there now is not looked at by the collector in the workers, which would copy all of its pages.
+        # What is there now is not looked at by the collector in the workers, which would copy all
+        # of its pages.
         gc.freeze()
         Server(descriptor, functions or ()).run()
     except BaseException:  # pylint: disable=broad-except
@@ -268,13 +293,16 @@ def serve_forked(descriptor: int, functions: Sequence[Any] | None = None) -> NoR
 def _preload(modules: Sequence[str], quietly: bool) -> None:
     """Imports what workers will need. What cannot be imported fails in the step that needs it."""
     import importlib
+
     for module in modules:
         try:
             importlib.import_module(module)
         except BaseException as error:  # pylint: disable=broad-except
             if not quietly:
-                sys.stderr.write(f"parallel-glib server: {module} cannot be preloaded: "
-                                 f"{type(error).__name__}: {error}\n")
+                sys.stderr.write(
+                    f"parallel-glib server: {module} cannot be preloaded: "
+                    f"{type(error).__name__}: {error}\n"
+                )
 
 
 def _option(arguments: list[str], name: str) -> str:

@@ -23,6 +23,10 @@ from ._process_failure import failure_of_run, failure_of_step
 from ._wait import Waiter
 
 
+# A result from which on it matters how often it is copied: bytes.
+BIG = 65536
+
+
 class ProcessBackend:
     """Makes runs over Parallel.BackgroundTaskRunner."""
 
@@ -363,7 +367,15 @@ class ProcessRun:
         value = step.get_result()
         if is_step(function) or isinstance(function, Parallel.Task):
             return value
-        return _transport.loads_result(value.get_data())
+        return _loads(value)
+
+
+def _loads(value: Any) -> Any:
+    """The result in a GLib.Bytes. One that is bytes is copied once, and no more."""
+    size = value.get_size()
+    if size > BIG and GLib.Bytes.new_from_bytes(value, 0, 1).get_data() == _transport.BYTES_TAG:
+        return GLib.Bytes.new_from_bytes(value, 1, size - 1).get_data()
+    return _transport.loads_result(value.get_data())
 
 
 def _known_functions(known: Sequence[Work]) -> dict[int, Work]:

@@ -3,13 +3,14 @@
 The first byte of an input or a result tells what the rest is:
 
     input   C  pickled (function, args, kwargs)
-            T  pickled tuple, the input of the task that the setup has: task(*args, *input, **kwargs)
+            T  pickled tuple, the input of the setup's task: task(*args, *input, **kwargs)
             I  u32: the number of a function that the worker has inherited by fork
     result  P  pickled
             B  the bytes of a bytes object, as they are
             N  None
 
-A setup is the pickled plain data of _plain_setup(), which the worker needs before it can unpickle the callables in it.
+A setup is the pickled plain data of _plain_setup(), which the worker needs before it can unpickle
+the callables in it.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Union
+
     Buffer = Union[bytes, bytearray, memoryview]
 
 PROTOCOL = 5
 
 CALL, INPUT, INHERITED = b"C"[0], b"T"[0], b"I"[0]
+BYTES_TAG = b"B"
 PICKLED, BYTES, NONE = b"P"[0], b"B"[0], b"N"[0]
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
@@ -45,39 +48,70 @@ class PicklingError(_PicklingError):
 # The caller's side
 
 
-def dumps_setup(*, task: Callable[..., Any] | None = None, args: Sequence[Any] = (),
-                kwargs: Mapping[str, Any] | None = None, initializer: Callable[..., Any] | None = None,
-                initargs: Sequence[Any] = (), onexit: Callable[[], Any] | None = None,
-                environ: Mapping[str, str] | None = None, cwd: str | None = None,
-                inherited: int | None = None) -> bytes:
+def dumps_setup(
+    *,
+    task: Callable[..., Any] | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    initializer: Callable[..., Any] | None = None,
+    initargs: Sequence[Any] = (),
+    onexit: Callable[[], Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    inherited: int | None = None,
+) -> bytes:
     """The payload of SETUP.
 
-    inherited: the number of an object among the functions that a forked worker has: the dict of inherited_setup().
-    Then nothing that is callable is pickled here.
+    inherited: the number of an object among the functions that a forked worker has: the dict of
+    inherited_setup(). Then nothing that is callable is pickled here.
     """
     plain = _plain_setup(environ, cwd)
     plain["inherited"] = inherited
     if inherited is None:
-        parts = inherited_setup(task=task, args=args, kwargs=kwargs, initializer=initializer, initargs=initargs,
-                                onexit=onexit)
+        parts = inherited_setup(
+            task=task,
+            args=args,
+            kwargs=kwargs,
+            initializer=initializer,
+            initargs=initargs,
+            onexit=onexit,
+        )
         plain["callables"] = _dumps_named(parts, lambda: _setup_parts(parts))
     return dumps(plain, PROTOCOL)
 
 
-def inherited_setup(*, task: Callable[..., Any] | None = None, args: Sequence[Any] = (),
-                    kwargs: Mapping[str, Any] | None = None, initializer: Callable[..., Any] | None = None,
-                    initargs: Sequence[Any] = (), onexit: Callable[[], Any] | None = None) -> dict[str, Any]:
+def inherited_setup(
+    *,
+    task: Callable[..., Any] | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    initializer: Callable[..., Any] | None = None,
+    initargs: Sequence[Any] = (),
+    onexit: Callable[[], Any] | None = None,
+) -> dict[str, Any]:
     """The callables of a setup, for the functions of a forked worker, which need no pickling."""
-    return {"initializer": initializer, "initargs": tuple(initargs), "task": task, "args": tuple(args),
-            "kwargs": dict(kwargs or {}), "onexit": onexit}
+    return {
+        "initializer": initializer,
+        "initargs": tuple(initargs),
+        "task": task,
+        "args": tuple(args),
+        "kwargs": dict(kwargs or {}),
+        "onexit": onexit,
+    }
 
 
-def dumps_call(function: Callable[..., Any], args: Sequence[Any] = (),
-               kwargs: Mapping[str, Any] | None = None) -> bytes:
+def dumps_call(
+    function: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+) -> bytes:
     """The input that calls a function."""
     call = (function, tuple(args), dict(kwargs or {}))
-    return b"C" + _dumps_named(call, lambda: [("the function " + name_of(function), function),
-                                              *_argument_parts(name_of(function), call[1], call[2])])
+    return b"C" + _dumps_named(
+        call,
+        lambda: [
+            ("the function " + name_of(function), function),
+            *_argument_parts(name_of(function), call[1], call[2]),
+        ],
+    )
 
 
 def dumps_input(args: Iterable[Any], of: str = "the task") -> bytes:
@@ -89,7 +123,9 @@ def dumps_input(args: Iterable[Any], of: str = "the task") -> bytes:
 
 
 def dumps_inherited(number: int) -> bytes:
-    """The input that calls an inherited function: what the number stands for is callable, or a tuple as of a call."""
+    """The input that calls an inherited function: what the number stands for is callable, or a
+    tuple as of a call.
+    """
     return b"I" + number.to_bytes(4, "little")
 
 
@@ -124,7 +160,9 @@ def _dumps_named(value: Any, parts: Callable[[], list[tuple[str, Any]]]) -> byte
 
 
 def _pickling_error(value: Any) -> bytes | BaseException:
-    """The pickled value, or why there is none. Not even sys.exit() in a __reduce__ gets out of here."""
+    """The pickled value, or why there is none. Not even sys.exit() in a __reduce__ gets out of
+    here.
+    """
     cloudpickle = _cloudpickle()
     try:
         return (cloudpickle.dumps if cloudpickle else dumps)(value, protocol=PROTOCOL)
@@ -134,33 +172,59 @@ def _pickling_error(value: Any) -> bytes | BaseException:
 
 def _text(error: BaseException) -> str:
     from parallel_glib._exceptions import safe_text
+
     return f"{type(error).__name__}: {safe_text(error)}"
 
 
-def _argument_parts(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
-    parts = [(f"argument {i} of {name} (a {type(arg).__name__})", arg) for i, arg in enumerate(args, 1)]
-    return parts + [(f"argument {key} of {name} (a {type(arg).__name__})", arg) for key, arg in kwargs.items()]
+def _argument_parts(
+    name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[tuple[str, Any]]:
+    parts = [
+        (f"argument {i} of {name} (a {type(arg).__name__})", arg) for i, arg in enumerate(args, 1)
+    ]
+    return parts + [
+        (f"argument {key} of {name} (a {type(arg).__name__})", arg) for key, arg in kwargs.items()
+    ]
 
 
 def _setup_parts(setup: dict[str, Any]) -> list[tuple[str, Any]]:
-    parts = [(f"the {key} {name_of(setup[key])}", setup[key]) for key in ("initializer", "task", "onexit")]
-    return parts + _argument_parts("the initializer", setup["initargs"], {}) \
+    parts = [
+        (f"the {key} {name_of(setup[key])}", setup[key])
+        for key in ("initializer", "task", "onexit")
+    ]
+    return (
+        parts
+        + _argument_parts("the initializer", setup["initargs"], {})
         + _argument_parts("the task", setup["args"], setup["kwargs"])
+    )
 
 
 def _plain_setup(environ: Mapping[str, str] | None, cwd: str | None) -> dict[str, Any]:
     """What a worker needs to unpickle what its caller has pickled."""
     import os
-    plain: dict[str, Any] = {"sys_path": [os.path.abspath(path) for path in sys.path], "argv": list(getattr(sys, "argv", [""])),
-                             "environ": dict(environ) if environ is not None else None, "cwd": cwd}
+
+    plain: dict[str, Any] = {
+        "sys_path": [os.path.abspath(path) for path in sys.path],
+        "argv": list(getattr(sys, "argv", [""])),
+        "environ": dict(environ) if environ is not None else None,
+        "cwd": cwd,
+        "authkey": _authkey(),
+    }
     if _cloudpickle() is None:  # It pickles what is in __main__ by value.
         plain.update(_main_of_caller())
     return plain
 
 
+def _authkey() -> bytes | None:
+    """What the proxies of multiprocessing's managers show to them; None if nobody uses it."""
+    process = sys.modules.get("multiprocessing.process")
+    return bytes(process.current_process().authkey) if process is not None else None
+
+
 def _main_of_caller() -> dict[str, str]:
     """Where the worker finds the __main__ of this process, as in multiprocessing.spawn."""
     import os
+
     main = sys.modules["__main__"]
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
@@ -174,6 +238,7 @@ def _cloudpickle() -> Any:
     if not _found:
         try:
             import cloudpickle
+
             _found.append(cloudpickle)
         except ImportError:
             _found.append(None)
@@ -195,14 +260,19 @@ def server_command(python: str | None = None, preload: Iterable[str] = ()) -> li
 def _command(module: str, python: str | None) -> list[str]:
     import os
     import subprocess
+
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # As multiprocessing does.
-    code = f"import sys; sys.path.insert(0, {root!r}); from parallel_glib.{module} import main; main()"
+    # As multiprocessing does.
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    code = (
+        f"import sys; sys.path.insert(0, {root!r}); from parallel_glib.{module} import main; main()"
+    )
     return [python or sys.executable, *flags, "-c", code]
 
 
 def _joined_path() -> str:
     import os
+
     return os.pathsep.join(os.path.abspath(path) for path in sys.path)
 
 
@@ -217,23 +287,29 @@ def loads_setup(data: Buffer) -> dict[str, Any]:
 def apply_setup(plain: dict[str, Any]) -> None:
     """Makes this process like its caller, as far as unpickling what comes from there needs it."""
     import os
+
     sys.path[:] = plain["sys_path"]
     sys.argv[:] = plain["argv"]
     if plain["cwd"] is not None:
         os.chdir(plain["cwd"])
     if plain["environ"] is not None:
         # What is the library's own, its marks for example, stays.
-        own = {name: value for name, value in os.environ.items() if name.startswith("PARALLEL_GLIB_")}
+        own = {key: value for key, value in os.environ.items() if key.startswith("PARALLEL_GLIB_")}
         os.environ.clear()
         os.environ.update({**plain["environ"], **own})
+    if plain["authkey"] is not None:
+        from multiprocessing import process
+
+        process.current_process().authkey = plain["authkey"]
     if "main_module" in plain or "main_path" in plain:
         _import_main(plain)
 
 
 def _import_main(plain: dict[str, Any]) -> None:
-    """Runs the caller's script under another name, so that what is pickled as of __main__ is found."""
+    """Runs the caller's script under another name, so that what was pickled in it is found."""
     import runpy
     import types
+
     name = plain.get("main_module")
     old = sys.modules["__main__"]
     if name is not None:
@@ -255,8 +331,9 @@ def load_callables(plain: dict[str, Any], functions: Sequence[Any]) -> dict[str,
     return loads(plain["callables"]) if number is None else functions[number]
 
 
-def load_request(data: memoryview, setup: dict[str, Any],
-                 functions: Sequence[Any]) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+def load_request(
+    data: memoryview, setup: dict[str, Any], functions: Sequence[Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
     """The call that an input asks for. Raises whatever its unpickling does."""
     tag = data[0]
     if tag == INPUT:

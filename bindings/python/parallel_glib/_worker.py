@@ -1,7 +1,9 @@
-"""The worker: a process that is started once and does many steps, as docs/worker-protocol.md describes it.
+"""The worker: a process that is started once and does many steps, as docs/worker-protocol.md
+describes it.
 
-Every worker waits for the imports of this module, so it takes the C modules where the modules around them (signal,
-socket, struct, pickle) are slow to import, and imports what only some need where it is needed.
+Every worker waits for the imports of this module, so it takes the C modules where the modules
+around them (signal, socket, struct, pickle) are slow to import, and imports what only some need
+where it is needed.
 """
 
 from __future__ import annotations
@@ -9,11 +11,14 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    # By -m or by its path. The module is needed under its own name, where heartbeat() finds the worker.
+    # By -m or by its path. The module is needed under its own name, where heartbeat() finds the
+    # worker.
     if not __package__:
         import os
+
         sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     from parallel_glib._worker import main
+
     main()
 
 import _signal
@@ -41,7 +46,9 @@ FIRST_LIMIT = 65536
 READ_SIZE = 65536
 
 STACKS_SIGNAL = _signal.SIGRTMIN + 13
-"""Real-time signals are not used by libraries, and programs that use some take those at either end first."""
+"""Real-time signals are not used by libraries, and programs that use some take those at either end
+first.
+"""
 
 HEARTBEAT_INTERVAL = 0.2
 STATUS_LIMIT = 1024
@@ -80,7 +87,7 @@ def heartbeat(progress: float | None = None, status: str | None = None) -> None:
 
 
 def write_all(descriptor: int, buffers: Sequence[Any]) -> None:
-    """Writes all of the buffers, in one go if the other end takes them, without making one of them."""
+    """Writes all of the buffers, in one go if the other end takes them, without joining them."""
     views = [memoryview(buffer) for buffer in buffers if len(buffer)]
     while views:
         try:
@@ -97,6 +104,7 @@ def write_all(descriptor: int, buffers: Sequence[Any]) -> None:
 def _wait_writable(descriptor: int) -> None:
     """A step can have made the description non-blocking, which all its descriptors share."""
     import select
+
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     poll.poll()
@@ -118,9 +126,11 @@ class _Output(io.FileIO):
 
 
 def _text_output(descriptor: int, errors: str) -> io.TextIOWrapper:
-    """Unbuffered: what print(), os.write() and other programs write stays in order, and nothing is lost in a crash."""
+    """Unbuffered: what print(), os.write() and other programs write stays in order, and nothing is
+    lost in a crash.
+    """
     raw = _Output(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(raw, "utf-8", errors, line_buffering=True, write_through=True)  # type: ignore[arg-type]
+    return io.TextIOWrapper(raw, "utf-8", errors, None, True, True)  # type: ignore[arg-type]
 
 
 class _Input:
@@ -148,7 +158,7 @@ class _Input:
         if length <= READ_SIZE:
             self._need(4 + length)
             start, self._at = self._at + 5, self._at + 4 + length
-            return kind, memoryview(self._data)[start:self._at]
+            return kind, memoryview(self._data)[start : self._at]
         return kind, self._big(start, length - 1)
 
     def _need(self, size: int) -> None:
@@ -156,7 +166,7 @@ class _Input:
             data = self._read_first() if self._first else os.read(self.descriptor, READ_SIZE)
             if not data:
                 raise EndOfInput
-            self._data = self._data[self._at:] + data
+            self._data = self._data[self._at :] + data
             self._at = 0
 
     def _big(self, start: int, size: int) -> memoryview:
@@ -177,22 +187,27 @@ class _Input:
         self._first = False
         try:
             import _socket
+
             sock = _socket.socket(fileno=os.dup(self.descriptor))
         except OSError:
             return os.read(self.descriptor, READ_SIZE)
         with_fds = _socket.CMSG_SPACE(16 * 4)
-        data, ancillary, _flags, _address = sock.recvmsg(READ_SIZE, with_fds, _socket.MSG_CMSG_CLOEXEC)
+        data, ancillary, _flags, _address = sock.recvmsg(
+            READ_SIZE, with_fds, _socket.MSG_CMSG_CLOEXEC
+        )
         sock.close()
         for level, kind, payload in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-                self.received += memoryview(payload[:len(payload) // 4 * 4]).cast("i")
+                self.received += memoryview(payload[: len(payload) // 4 * 4]).cast("i")
         return data
 
 
 class Worker:
     """The worker that this process is."""
 
-    def __init__(self, stdin_fd: int, stdout_fd: int, stderr_fd: int, functions: Sequence[Any]) -> None:
+    def __init__(
+        self, stdin_fd: int, stdout_fd: int, stderr_fd: int, functions: Sequence[Any]
+    ) -> None:
         self._functions = functions
         self._lock = allocate_lock()
         self._in_step = False
@@ -220,9 +235,14 @@ class Worker:
         for descriptor, source in enumerate((null, self._output, self._output)):
             os.dup2(source, descriptor)
         os.close(null)
-        # Those of before can hold what somebody else had not flushed: they must not be freed, which would flush it.
-        _kept.extend((sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__))
-        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
+        # Those of before can hold what somebody else had not flushed: they must not be freed, which
+        # would flush it.
+        _kept.extend(
+            (sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__)
+        )
+        sys.stdin = sys.__stdin__ = open(
+            0, encoding="utf-8", errors="surrogateescape", closefd=False
+        )
         sys.stdout = sys.__stdout__ = _text_output(1, "surrogateescape")  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = _text_output(2, "backslashreplace")  # type: ignore[misc]
         self._stdout, self._stderr = sys.stdout, sys.stderr
@@ -230,14 +250,22 @@ class Worker:
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
-        """A step has forked, and this is the child: it is no worker, and must not hold the worker's descriptors."""
+        """A step has forked, and this is the child: it is no worker, and must not hold the worker's
+        descriptors.
+        """
         if self._is_fork:
             return
         self._is_fork = True
         if self._stacks >= 0:
             faulthandler.unregister(STACKS_SIGNAL)
         faulthandler.enable(2)
-        for descriptor in (self._input.descriptor, self._answers, self._output, self._claims, self._stacks):
+        for descriptor in (
+            self._input.descriptor,
+            self._answers,
+            self._output,
+            self._claims,
+            self._stacks,
+        ):
             if descriptor >= 0:
                 os.close(descriptor)
 
@@ -273,7 +301,9 @@ class Worker:
         write_all(self._answers, [_HEAD.pack(1 + len(ready), READY) + ready])
 
     def _accept_descriptors(self, announced: int) -> int:
-        """What has come of the announced; all or nothing, as it cannot be told which of them are missing."""
+        """What has come of the announced; all or nothing, as it cannot be told which of them are
+        missing.
+        """
         received = self._input.received
         bits = [bit for bit in (CLAIMS, STACKS) if announced & bit]
         if len(received) != bin(announced).count("1"):
@@ -283,7 +313,7 @@ class Worker:
                 self._claims = _raised(descriptor)
             else:
                 self._stacks = _raised(descriptor)
-        for descriptor in received[len(bits):]:
+        for descriptor in received[len(bits) :]:
             os.close(descriptor)
         return sum(bits)
 
@@ -330,10 +360,12 @@ class Worker:
             serial, flags, size = _REQUEST.unpack_from(payload, at)
             at += _REQUEST.size
             if size > len(payload) - at or flags & ~CLAIMED or serial <= self._serial:
-                raise ProtocolError(f"the request {serial} after {self._serial}, of {size} bytes, flags {flags}")
+                raise ProtocolError(
+                    f"the request {serial} after {self._serial}, of {size} bytes, flags {flags}"
+                )
             self._serial = serial
             if not flags or self._claim(serial):
-                outcome = self._attempt(self._do_request, payload[at:at + size])
+                outcome = self._attempt(self._do_request, payload[at : at + size])
                 self._mark(serial)
                 self._send(RESULT, _SERIAL.pack(serial), outcome)
             at += size
@@ -349,7 +381,7 @@ class Worker:
                 return False
             if not data:
                 raise EndOfInput
-            self._claimed, = _SERIAL.unpack(data)
+            (self._claimed,) = _SERIAL.unpack(data)
         if self._claimed > serial:
             return False
         if self._claimed < serial:
@@ -359,6 +391,7 @@ class Worker:
 
     def _leave(self) -> NoReturn:
         import atexit
+
         outcome: tuple[int, bytes, bytes] = (_NOTHING, b"", b"")
         if self._setup["onexit"] is not None:
             outcome = self._attempt(self._do_onexit, None)
@@ -372,8 +405,12 @@ class Worker:
 
     # Steps
 
-    def _attempt(self, function: Callable[[Any], tuple[int, bytes, bytes]], data: Any) -> tuple[int, bytes, bytes]:
-        """Runs something of the user. What it leaves is freed before this returns, while it is still its step."""
+    def _attempt(
+        self, function: Callable[[Any], tuple[int, bytes, bytes]], data: Any
+    ) -> tuple[int, bytes, bytes]:
+        """Runs something of the user. What it leaves is freed before this returns, while it is
+        still its step.
+        """
         self._in_step = True
         try:
             return function(data)
@@ -383,7 +420,9 @@ class Worker:
                 self._end_fork()
 
     def _end_fork(self) -> NoReturn:
-        """The child of a step that has forked comes to the end of the step: only one of the two is the worker."""
+        """The child of a step that has forked comes to the end of the step: only one of the two is
+        the worker.
+        """
         error = sys.exc_info()[1]
         self._flush()
         os._exit(0 if error is None else 1)
@@ -395,8 +434,9 @@ class Worker:
             return self._failure(error, _exceptions.INPUT)
         return self._call(function, args, kwargs)
 
-    def _call(self, function: Callable[..., Any], args: tuple[Any, ...],
-              kwargs: dict[str, Any]) -> tuple[int, bytes, bytes]:
+    def _call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[int, bytes, bytes]:
         try:
             result = function(*args, **kwargs)
         except SystemExit as error:
@@ -422,7 +462,7 @@ class Worker:
     # Output
 
     def _flush(self) -> None:
-        """Streams that a step has put in the place of sys.stdout and sys.stderr can hold something."""
+        """Streams that a step has put in the place of sys.stdout or sys.stderr can hold text."""
         for stream, own in ((sys.stdout, self._stdout), (sys.stderr, self._stderr)):
             if stream is not own and stream is not None:
                 try:
@@ -447,18 +487,25 @@ class Worker:
             write_all(self._answers, (head, data))
 
     def _too_long(self, length: int) -> tuple[int, bytes, bytes]:
-        text = f"the result is too long: a frame of {length} bytes, of which the limit is {self._input.limit}"
+        text = (
+            f"the result is too long: a frame of {length} bytes, "
+            f"of which the limit is {self._input.limit}"
+        )
         return _FAILED, b"", self._pack(*_exceptions.describe_text(text, _exceptions.RESULT))
 
     def heartbeat(self, progress: float | None, status: str | None) -> None:
-        """Sends ALIVE if it is time for one. It never waits: where something is being sent, the runner sees life."""
+        """Sends ALIVE if it is time for one. It never waits: where something is being sent, the
+        runner sees life.
+        """
         now = time.monotonic()
         if now < self._next_heartbeat or self._is_fork or not self._lock.acquire(blocking=False):
             return
         try:
             if self._in_step and now >= self._next_heartbeat:
                 self._next_heartbeat = now + HEARTBEAT_INTERVAL
-                self._send_alive(-1.0 if progress is None else min(max(float(progress), 0.0), 1.0), status or "")
+                self._send_alive(
+                    -1.0 if progress is None else min(max(float(progress), 0.0), 1.0), status or ""
+                )
         finally:
             self._lock.release()
 
@@ -482,10 +529,14 @@ def _raised(descriptor: int) -> int:
     return copy
 
 
-def serve(stdin_fd: int, stdout_fd: int, stderr_fd: int, functions: Sequence[Any] | None = None) -> NoReturn:
-    """Makes this process a worker that speaks through the three descriptors, which it closes. Never returns.
+def serve(
+    stdin_fd: int, stdout_fd: int, stderr_fd: int, functions: Sequence[Any] | None = None
+) -> NoReturn:
+    """Makes this process a worker that speaks through the three descriptors, which it closes. Never
+    returns.
 
-    A process that has forked itself must have flushed its streams before. functions are those that it has inherited.
+    A process that has forked itself must have flushed its streams before. functions are those that
+    it has inherited.
     """
     global _current
     worker = Worker(stdin_fd, stdout_fd, stderr_fd, functions or ())
