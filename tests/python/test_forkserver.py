@@ -18,7 +18,7 @@ import worker_support as ws
 from parallel_glib import _transport
 
 
-@pytest.fixture(name="server")
+@pytest.fixture(name='server')
 def _server() -> Iterator[ws.Server]:
     with ws.Server() as server:
         yield server
@@ -36,19 +36,19 @@ _module_by_value()
 
 
 def test_fork_and_leave(server: ws.Server) -> None:
-    with ws.Worker(server=server, mark="PGL_MARK=a=b") as worker:
+    with ws.Worker(server=server, mark='PGL_MARK=a=b') as worker:
         assert worker.handshake()[:3] == (1, 3, worker.pid)
         assert worker.value(os.getppid) == server.pid
         assert worker.value(os.getpgrp) == worker.pid
-        assert worker.value(os.getenv, "PGL_MARK") == "a=b"
-        assert worker.call(print, "text")[0] == b"text\n"
+        assert worker.value(os.getenv, 'PGL_MARK') == 'a=b'
+        assert worker.call(print, 'text')[0] == b'text\n'
         outcome, output, status = worker.leave()
-        assert (outcome.code, output, status) == (ws.NOTHING, b"", 0)
+        assert (outcome.code, output, status) == (ws.NOTHING, b'', 0)
 
 
 def test_worker_has_no_descriptor_of_the_server(server: ws.Server) -> None:
     def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd")) - 1
+        return len(os.listdir('/proc/self/fd')) - 1
 
     with ws.Worker(server=server) as first, ws.Worker(server=server) as second:
         first.handshake()
@@ -62,7 +62,7 @@ def test_no_gi_and_different_random_numbers(server: ws.Server) -> None:
     def numbers() -> tuple[bool, float]:
         import sys
 
-        return "gi" in sys.modules, random.random()
+        return 'gi' in sys.modules, random.random()
 
     with ws.Worker(server=server) as first, ws.Worker(server=server) as second:
         first.handshake()
@@ -74,7 +74,7 @@ def test_no_gi_and_different_random_numbers(server: ws.Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "function, status",
+    'function, status',
     [
         (lambda: os._exit(3), 3 << 8),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), signal.SIGKILL),
@@ -110,7 +110,7 @@ def test_ctrl_c_is_a_failure_of_the_step(server: ws.Server) -> None:
     with ws.Worker(server=server) as worker:
         worker.handshake()
         outcome = worker.call(lambda: os.kill(os.getpid(), signal.SIGINT))[1]
-        assert outcome.message == "KeyboardInterrupt"
+        assert outcome.message == 'KeyboardInterrupt'
         os.kill(server.pid, signal.SIGINT)  # Which does nothing.
         assert worker.value(abs, -1) == 1
     with ws.Worker(server=server) as worker:
@@ -120,8 +120,8 @@ def test_ctrl_c_is_a_failure_of_the_step(server: ws.Server) -> None:
 def test_workers_die_with_the_server() -> None:
     with ws.Server() as server, ws.Worker(server=server) as worker:
         worker.handshake()
-        worker.post(_transport.dumps_call(lambda: (print("waits"), signal.pause())))
-        worker.output.until(b"waits\n")
+        worker.post(_transport.dumps_call(lambda: (print('waits'), signal.pause())))
+        worker.output.until(b'waits\n')
         os.kill(server.pid, signal.SIGKILL)
         worker.ended()
         ws.await_gone(worker.pid)
@@ -133,13 +133,13 @@ def test_end_of_the_socket_kills_the_groups() -> None:
         pid = os.fork()
         if pid == 0:
             signal.pause()
-        print("child", pid, flush=True)
+        print('child', pid, flush=True)
         signal.pause()
 
     with ws.Server() as server, ws.Worker(server=server) as worker:
         worker.handshake()
         worker.post(_transport.dumps_call(step))
-        worker.output.until(b"\n")
+        worker.output.until(b'\n')
         server.socket.close()
         assert server.wait() == 0
         ws.await_gone(worker.pid)
@@ -148,23 +148,23 @@ def test_end_of_the_socket_kills_the_groups() -> None:
 
 
 def test_malformed_packets(server: ws.Server) -> None:
-    server.send_fork(77, [0], "")
-    assert server.packet() == struct.pack("<BII", ord("N"), 77, errno.EBADMSG)
+    server.send_fork(77, [0], '')
+    assert server.packet() == struct.pack('<BII', ord('N'), 77, errno.EBADMSG)
     server.reap(1)  # Nothing of the server's.
     with ws.Worker(server=server) as worker:
         assert worker.handshake()[2] == worker.pid
-    server.socket.send(b"?")
+    server.socket.send(b'?')
     assert server.wait() == 0
 
 
 def test_preload(tmp_path: Path) -> None:
-    (tmp_path / "preloaded_by_test.py").write_text("import os\nPID = os.getpid()\n")
-    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    (tmp_path / 'preloaded_by_test.py').write_text('import os\nPID = os.getpid()\n')
+    env = {**os.environ, 'PYTHONPATH': str(tmp_path)}
     import sys
 
     sys.path.append(str(tmp_path))
     try:
-        with ws.Server(preload=["preloaded_by_test"], env=env) as server, ws.Worker(
+        with ws.Server(preload=['preloaded_by_test'], env=env) as server, ws.Worker(
             server=server
         ) as worker:
             worker.handshake()
@@ -195,19 +195,19 @@ def test_many_workers(server: ws.Server) -> None:
 
 def test_inherited_functions() -> None:
     lock = threading.Lock()
-    value = multiprocessing.Value("i", 0)
+    value = multiprocessing.Value('i', 0)
 
     def add(amount: int) -> int:
         with lock, value.get_lock():
             value.value += amount
             return value.value
 
-    setup = _transport.inherited_setup(task=add, initializer=lambda: print("set up"))
+    setup = _transport.inherited_setup(task=add, initializer=lambda: print('set up'))
     functions = [setup, lambda: add(100), (add, (1000,), {})]
     with ws.Server(functions, forked=True) as server, ws.Worker(server=server) as worker:
         worker.handshake()
         output, outcome = worker.setup(inherited=0)
-        assert (output, outcome.code) == (b"set up\n", ws.DONE)
+        assert (output, outcome.code) == (b'set up\n', ws.DONE)
         assert worker.run_payload(_transport.dumps_input((5,)))[1].value == 5
         assert worker.run_payload(_transport.dumps_inherited(1))[1].value == 105
         assert worker.run_payload(_transport.dumps_inherited(2))[1].value == 1105
@@ -222,15 +222,15 @@ def test_handlers_and_streams_of_the_caller_are_not_the_workers() -> None:
         print("the caller's handler")
 
     old = signal.signal(signal.SIGTERM, handler)
-    atexit.register(os.write, 2, b"")
+    atexit.register(os.write, 2, b'')
     try:
         with ws.Server(forked=True) as server, ws.Worker(server=server) as worker:
             worker.handshake()
             assert worker.value(signal.getsignal, signal.SIGTERM) == signal.SIG_DFL
             assert worker.value(
                 lambda: (sys.stdout.fileno(), sys.stderr.fileno(), sys.stdin.read())
-            ) == (1, 2, "")
-            assert worker.call(print, "text")[0] == b"text\n"
+            ) == (1, 2, '')
+            assert worker.call(print, 'text')[0] == b'text\n'
             os.kill(worker.pid, signal.SIGTERM)
             assert worker.wait() == signal.SIGTERM
     finally:

@@ -17,7 +17,7 @@ from parallel_glib import RemoteError, RemoteTraceback
 from parallel_glib import _exceptions, _transport
 
 
-@pytest.fixture(name="worker")
+@pytest.fixture(name='worker')
 def _worker() -> Iterator[ws.Worker]:
     with ws.Worker() as worker:
         worker.handshake()
@@ -43,27 +43,27 @@ def test_some_descriptors() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["-m", "parallel_glib._worker"], [str(ws.BINDINGS / "parallel_glib" / "_worker.py")]],
+    'arguments',
+    [['-m', 'parallel_glib._worker'], [str(ws.BINDINGS / 'parallel_glib' / '_worker.py')]],
 )
 def test_other_commands(arguments: list[str]) -> None:
     with ws.Worker(
-        [sys.executable, *arguments], env={**os.environ, "PYTHONPATH": str(ws.BINDINGS)}
+        [sys.executable, *arguments], env={**os.environ, 'PYTHONPATH': str(ws.BINDINGS)}
     ) as worker:
         worker.handshake()
 
         def beat() -> None:
             import parallel_glib._worker
 
-            parallel_glib._worker.heartbeat(0.5, "half")
+            parallel_glib._worker.heartbeat(0.5, 'half')
 
         assert worker.value(beat) is None
-        assert worker.alive == [(0.5, "half")]
+        assert worker.alive == [(0.5, 'half')]
 
 
 def test_imports_little(worker: ws.Worker) -> None:
     def loaded(names: list[str]) -> list[str]:
-        return [name for name in names if name in __import__("sys").modules]
+        return [name for name in names if name in __import__('sys').modules]
 
     payload = _transport.dumps_call(
         eval,
@@ -73,7 +73,7 @@ def test_imports_little(worker: ws.Worker) -> None:
         ),
     )
     assert worker.run_payload(payload)[1].value == []
-    assert worker.value(loaded, ["gi", "sys"]) == ["sys"]
+    assert worker.value(loaded, ['gi', 'sys']) == ['sys']
 
 
 # Steps
@@ -83,11 +83,11 @@ def test_results(worker: ws.Worker) -> None:
     for value in (
         None,
         0,
-        "x",
-        b"",
-        b"bytes",
-        bytearray(b"x"),
-        [1, {"a": (2.5, True)}],
+        'x',
+        b'',
+        b'bytes',
+        bytearray(b'x'),
+        [1, {'a': (2.5, True)}],
         frozenset({1}),
     ):
         result = worker.value(lambda v: v, value)
@@ -111,7 +111,7 @@ def test_closure_and_class_of_main(worker: ws.Worker) -> None:
 
 def test_setup_and_inputs(worker: ws.Worker, tmp_path: Any) -> None:
     def initializer(text: str) -> None:
-        print("initialized", text)
+        print('initialized', text)
 
     def task(a: int, b: int, c: int, k: int) -> tuple[int, ...]:
         return a, b, c, k
@@ -119,16 +119,16 @@ def test_setup_and_inputs(worker: ws.Worker, tmp_path: Any) -> None:
     output, outcome = worker.setup(
         task=task,
         args=(1,),
-        kwargs={"k": 9},
+        kwargs={'k': 9},
         initializer=initializer,
-        initargs=("now",),
-        environ={"PGL_TEST": "yes"},
+        initargs=('now',),
+        environ={'PGL_TEST': 'yes'},
         cwd=str(tmp_path),
     )
-    assert (output, outcome.code, outcome.data) == (b"initialized now\n", ws.DONE, b"")
+    assert (output, outcome.code, outcome.data) == (b'initialized now\n', ws.DONE, b'')
     assert worker.run_payload(_transport.dumps_input((2, 3)))[1].value == (1, 2, 3, 9)
     assert worker.value(os.getcwd) == str(tmp_path)
-    assert worker.value(os.getenv, "PGL_TEST") == "yes"
+    assert worker.value(os.getenv, 'PGL_TEST') == 'yes'
 
 
 def test_many_requests_in_one_frame(worker: ws.Worker) -> None:
@@ -137,22 +137,22 @@ def test_many_requests_in_one_frame(worker: ws.Worker) -> None:
     worker.send(
         ws.frame(
             ws.RUN,
-            b"".join(ws.request(n, _transport.dumps_input((-n,))) for n in range(1, count + 1)),
+            b''.join(ws.request(n, _transport.dumps_input((-n,))) for n in range(1, count + 1)),
         )
     )
     assert [worker.result(n).value for n in range(1, count + 1)] == list(range(1, count + 1))
     for n in range(1, count + 1):
-        assert worker.output.until_mark(n) == b""
+        assert worker.output.until_mark(n) == b''
 
 
 def test_initializer_fails(worker: ws.Worker) -> None:
     def initializer() -> None:
-        print("before")
-        raise ValueError("not today")
+        print('before')
+        raise ValueError('not today')
 
     output, outcome = worker.setup(initializer=initializer)
-    assert output == b"before\n"
-    assert outcome.message == "ValueError: not today"
+    assert output == b'before\n'
+    assert outcome.message == 'ValueError: not today'
     assert isinstance(outcome.info.exception, ValueError)
     worker.close_input()
     assert worker.wait() == 1
@@ -161,8 +161,8 @@ def test_initializer_fails(worker: ws.Worker) -> None:
 def test_big_result_and_input(worker: ws.Worker) -> None:
     size = 100 << 20
     outcome = worker.call(lambda n: bytes(n), size)[1]
-    assert outcome.data[:1] == b"B" and len(outcome.data) == 1 + size
-    assert worker.value(len, b"x" * (20 << 20)) == 20 << 20
+    assert outcome.data[:1] == b'B' and len(outcome.data) == 1 + size
+    assert worker.value(len, b'x' * (20 << 20)) == 20 << 20
 
 
 def test_result_over_the_limit() -> None:
@@ -171,17 +171,17 @@ def test_result_over_the_limit() -> None:
         _output, outcome = worker.call(bytes, 200_000)
         assert (
             outcome.message
-            == "the result is too long: a frame of 200011 bytes, of which the limit is 100000"
+            == 'the result is too long: a frame of 200011 bytes, of which the limit is 100000'
         )
         assert outcome.info.kind == _exceptions.RESULT
         assert len(worker.value(bytes, 100_000 - 11)) == 100_000 - 11
 
         def fail() -> None:
-            raise ValueError("x" * 300_000)
+            raise ValueError('x' * 300_000)
 
         _output, outcome = worker.call(fail)
-        assert outcome.message == "ValueError: " + "x" * (4096 - 12) + "..."
-        assert len(outcome.details) < 100_000 and outcome.info.type_name == "ValueError"
+        assert outcome.message == 'ValueError: ' + 'x' * (4096 - 12) + '...'
+        assert len(outcome.details) < 100_000 and outcome.info.type_name == 'ValueError'
         assert worker.value(abs, -1) == 1
 
 
@@ -190,17 +190,17 @@ def test_result_over_the_limit() -> None:
 
 def test_output_order(worker: ws.Worker) -> None:
     def step() -> None:
-        print("1 print", end=" ")
-        sys.stderr.write("2 stderr ")
-        os.write(1, b"3 fd1 ")
-        print("4 print", end=" ")
-        subprocess.run(["sh", "-c", "printf '5 sh '; printf '6 sh ' >&2"], check=True)
-        sys.stdout.buffer.write(b"7 buffer ")
-        os.write(2, b"8 fd2 ")
-        print("9 print", file=sys.stderr)
+        print('1 print', end=' ')
+        sys.stderr.write('2 stderr ')
+        os.write(1, b'3 fd1 ')
+        print('4 print', end=' ')
+        subprocess.run(['sh', '-c', "printf '5 sh '; printf '6 sh ' >&2"], check=True)
+        sys.stdout.buffer.write(b'7 buffer ')
+        os.write(2, b'8 fd2 ')
+        print('9 print', file=sys.stderr)
 
     assert (
-        worker.call(step)[0] == b"1 print 2 stderr 3 fd1 4 print 5 sh 6 sh 7 buffer 8 fd2 9 print\n"
+        worker.call(step)[0] == b'1 print 2 stderr 3 fd1 4 print 5 sh 6 sh 7 buffer 8 fd2 9 print\n'
     )
 
 
@@ -208,12 +208,12 @@ def test_output_is_seen_at_once(worker: ws.Worker) -> None:
     reading, writing = os.pipe()
 
     def step(fifo: str) -> None:
-        print("waiting", end="")
-        with open(fifo, "rb") as file:
+        print('waiting', end='')
+        with open(fifo, 'rb') as file:
             file.read()
 
-    serial = worker.post(_transport.dumps_call(step, (f"/proc/{os.getpid()}/fd/{reading}",)))
-    worker.output.until(b"waiting")
+    serial = worker.post(_transport.dumps_call(step, (f'/proc/{os.getpid()}/fd/{reading}',)))
+    worker.output.until(b'waiting')
     os.close(writing)
     assert worker.result(serial).value is None
     os.close(reading)
@@ -223,35 +223,35 @@ def test_output_of_replaced_streams(worker: ws.Worker) -> None:
     def step() -> None:
         import io
 
-        sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False))
-        sys.stdout.write("held back")
+        sys.stdout = io.TextIOWrapper(open(1, 'wb', closefd=False))
+        sys.stdout.write('held back')
 
-    assert worker.call(step)[0] == b"held back"
-    assert worker.call(print, "again")[0] == b"again\n"
+    assert worker.call(step)[0] == b'held back'
+    assert worker.call(print, 'again')[0] == b'again\n'
 
 
 def test_marks_where_a_step_has_closed_the_output(worker: ws.Worker) -> None:
     def step() -> None:
-        null = os.open("/dev/null", os.O_WRONLY)
+        null = os.open('/dev/null', os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        print("lost")
+        print('lost')
 
-    assert worker.call(step)[0] == b""
-    assert worker.call(print, "lost too")[0] == b""
+    assert worker.call(step)[0] == b''
+    assert worker.call(print, 'lost too')[0] == b''
 
 
 def test_odd_text(worker: ws.Worker) -> None:
-    assert worker.call(print, "\udcff\u00e9")[0] == b"\xff\xc3\xa9\n"
+    assert worker.call(print, '\udcff\u00e9')[0] == b'\xff\xc3\xa9\n'
 
 
 def test_destructors_belong_to_their_step(worker: ws.Worker) -> None:
     class Noisy:
         def __del__(self) -> None:
-            print("freed")
+            print('freed')
 
-    assert worker.call(lambda noisy: None, Noisy())[0] == b"freed\n"
-    assert worker.call(lambda: None)[0] == b""
+    assert worker.call(lambda noisy: None, Noisy())[0] == b'freed\n'
+    assert worker.call(lambda: None)[0] == b''
 
 
 def test_input_is_empty(worker: ws.Worker) -> None:
@@ -259,15 +259,15 @@ def test_input_is_empty(worker: ws.Worker) -> None:
         return [
             sys.stdin.read(),
             os.read(0, 10),
-            subprocess.run(["cat"], stdout=subprocess.PIPE, check=True).stdout,
+            subprocess.run(['cat'], stdout=subprocess.PIPE, check=True).stdout,
         ]
 
-    assert worker.value(step) == ["", b"", b""]
+    assert worker.value(step) == ['', b'', b'']
 
 
 def test_programs_get_no_private_descriptor(worker: ws.Worker) -> None:
-    command = ["sh", "-c", "ls /proc/self/fd"]
-    assert worker.value(subprocess.check_output, command) == b"0\n1\n2\n3\n"  # 3 is the directory.
+    command = ['sh', '-c', 'ls /proc/self/fd']
+    assert worker.value(subprocess.check_output, command) == b'0\n1\n2\n3\n'  # 3 is the directory.
 
 
 # Failures
@@ -277,17 +277,17 @@ def _local_exception() -> None:
     class Local(Exception):
         pass
 
-    raise Local("of a function")
+    raise Local('of a function')
 
 
 class BadInit(Exception):
     def __init__(self, a: int, b: int) -> None:
-        super().__init__(f"{a} and {b}")
+        super().__init__(f'{a} and {b}')
 
 
 class BadText(Exception):
     def __str__(self) -> str:
-        raise KeyError("text")
+        raise KeyError('text')
 
     __repr__ = __str__
 
@@ -297,7 +297,7 @@ def _exit_now(*_args: Any) -> None:
 
 
 def _raise_now(*_args: Any) -> None:
-    raise LookupError("unpickled")
+    raise LookupError('unpickled')
 
 
 class Unpickling:
@@ -317,7 +317,7 @@ class Pickling:
         self.function, self.args = function, args
 
     def __getstate__(self) -> Any:
-        if os.environ.get("PGL_WORKER"):
+        if os.environ.get('PGL_WORKER'):
             self.function(*self.args)
         return self.__dict__
 
@@ -334,56 +334,56 @@ _module_by_value()
 
 def test_exception(worker: ws.Worker) -> None:
     def step() -> None:
-        print("before")
+        print('before')
         try:
-            {}["a"]
+            {}['a']
         except KeyError:
-            raise ValueError("bad\nvalue") from None
+            raise ValueError('bad\nvalue') from None
 
     output, outcome = worker.call(step)
-    assert output == b"before\n"
-    assert outcome.message == "ValueError: bad value"
+    assert output == b'before\n'
+    assert outcome.message == 'ValueError: bad value'
     info = outcome.info
-    assert (info.kind, info.type_name, info.message) == ("raised", "ValueError", "bad\nvalue")
+    assert (info.kind, info.type_name, info.message) == ('exception', 'ValueError', 'bad\nvalue')
     assert (
         info.restored
         and type(info.exception) is ValueError
-        and info.exception.args == ("bad\nvalue",)
+        and info.exception.args == ('bad\nvalue',)
     )
     assert info.traceback.startswith(
         f'Traceback (most recent call last):\n  File "{__file__}", line '
     )
-    assert info.traceback.endswith("ValueError: bad\nvalue\n")
-    assert "parallel_glib" not in info.traceback
+    assert info.traceback.endswith('ValueError: bad\nvalue\n')
+    assert 'parallel_glib' not in info.traceback
     cause = info.exception.__cause__
-    assert isinstance(cause, RemoteTraceback) and info.traceback.rstrip("\n") in str(cause)
+    assert isinstance(cause, RemoteTraceback) and info.traceback.rstrip('\n') in str(cause)
 
 
 def test_chained_exceptions(worker: ws.Worker) -> None:
     def step() -> None:
         try:
-            {}["missing"]
+            {}['missing']
         except KeyError as error:
-            raise RuntimeError("second") from error
+            raise RuntimeError('second') from error
 
     text = worker.call(step)[1].info.traceback
     assert (
         "KeyError: 'missing'\n\nThe above exception was the direct cause of the following" in text
     )
-    assert text.endswith("RuntimeError: second\n")
+    assert text.endswith('RuntimeError: second\n')
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="no exception groups")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason='no exception groups')
 def test_exception_group_and_notes(worker: ws.Worker) -> None:
     def step() -> None:
-        group = ExceptionGroup("two", [ValueError("one"), OSError(2, "gone")])  # noqa: F821
-        group.add_note("noted")
+        group = ExceptionGroup('two', [ValueError('one'), OSError(2, 'gone')])  # noqa: F821
+        group.add_note('noted')
         raise group
 
     info = worker.call(step)[1].info
-    assert info.notes == ["noted"]
+    assert info.notes == ['noted']
     assert [type(error) for error in info.exception.exceptions] == [ValueError, FileNotFoundError]
-    assert "| FileNotFoundError: [Errno 2] gone" in info.traceback
+    assert '| FileNotFoundError: [Errno 2] gone' in info.traceback
 
 
 def _raise(error: BaseException) -> None:
@@ -391,16 +391,16 @@ def _raise(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize(
-    "function, message, exit_status",
+    'function, message, exit_status',
     [
-        (lambda: _raise(KeyboardInterrupt("now")), "KeyboardInterrupt: now", None),
-        (lambda: _raise(GeneratorExit()), "GeneratorExit", None),
-        (lambda: sys.exit(1), "SystemExit: 1", 1),
-        (lambda: sys.exit("text"), "SystemExit: text", 1),
-        (lambda: os.kill(os.getpid(), signal.SIGINT), "KeyboardInterrupt", None),
-        (_local_exception, "Local: of a function", None),
-        (lambda: _raise(BadInit(1, 2)), "BadInit: 1 and 2", None),
-        (lambda: _raise(BadText()), "BadText: (no message: its __str__ raised KeyError)", None),
+        (lambda: _raise(KeyboardInterrupt('now')), 'KeyboardInterrupt: now', None),
+        (lambda: _raise(GeneratorExit()), 'GeneratorExit', None),
+        (lambda: sys.exit(1), 'SystemExit: 1', 1),
+        (lambda: sys.exit('text'), 'SystemExit: text', 1),
+        (lambda: os.kill(os.getpid(), signal.SIGINT), 'KeyboardInterrupt', None),
+        (_local_exception, 'Local: of a function', None),
+        (lambda: _raise(BadInit(1, 2)), 'BadInit: 1 and 2', None),
+        (lambda: _raise(BadText()), 'BadText: (no message: its __str__ raised KeyError)', None),
     ],
 )
 def test_each_failure_leaves_the_worker(
@@ -410,7 +410,7 @@ def test_each_failure_leaves_the_worker(
     assert outcome.code == ws.FAILED
     assert outcome.message == message
     assert outcome.info.system_exit == exit_status
-    assert outcome.info.traceback.startswith("Traceback (most recent call last):\n")
+    assert outcome.info.traceback.startswith('Traceback (most recent call last):\n')
     assert worker.value(abs, -7) == 7
 
 
@@ -421,20 +421,20 @@ def test_exit_with_zero_is_success(worker: ws.Worker) -> None:
 
 def test_exception_that_cannot_be_unpickled(worker: ws.Worker) -> None:
     info = worker.call(lambda: _raise(BadInit(1, 2)))[1].info
-    assert not info.restored and info.restore_error.startswith("TypeError: ")
+    assert not info.restored and info.restore_error.startswith('TypeError: ')
     assert type(info.exception) is RemoteError
-    assert str(info.exception) == "BadInit: 1 and 2"
-    assert info.exception.type_name == "test_worker.BadInit"
+    assert str(info.exception) == 'test_worker.BadInit: 1 and 2'
+    assert info.exception.type_name == 'test_worker.BadInit'
     assert isinstance(info.exception.__cause__, RemoteTraceback)
 
 
-@pytest.mark.parametrize("action", [_exit_now, _raise_now])
+@pytest.mark.parametrize('action', [_exit_now, _raise_now])
 def test_exception_whose_pickling_or_unpickling_does_something(
     worker: ws.Worker, action: Any
 ) -> None:
     class Fails(Exception):
         def __init__(self, at_load: bool) -> None:
-            super().__init__("odd")
+            super().__init__('odd')
             self.at_load = at_load
 
         def __reduce__(self) -> Any:
@@ -446,51 +446,51 @@ def test_exception_whose_pickling_or_unpickling_does_something(
             raise Fails(at_load)
 
         outcome = worker.call(step)[1]
-        assert outcome.message == "Fails: odd"
+        assert outcome.message == 'Fails: odd'
         assert type(outcome.info.exception) is RemoteError
         assert bool(outcome.info.restore_error) == at_load
 
 
 def test_exception_with_what_cannot_be_pickled(worker: ws.Worker) -> None:
     outcome = worker.call(lambda: _raise(ValueError(threading.Lock())))[1]
-    assert outcome.message.startswith("ValueError: <unlocked _thread.lock object at ")
+    assert outcome.message.startswith('ValueError: <unlocked _thread.lock object at ')
     assert type(outcome.info.exception) is RemoteError
 
 
 @pytest.mark.parametrize(
-    "action, message",
+    'action, message',
     [
-        (_exit_now, "the input cannot be unpickled: SystemExit: 5"),
-        (_raise_now, "the input cannot be unpickled: LookupError: unpickled"),
+        (_exit_now, 'the input cannot be unpickled: SystemExit: 5'),
+        (_raise_now, 'the input cannot be unpickled: LookupError: unpickled'),
     ],
 )
 def test_input_that_cannot_be_unpickled(worker: ws.Worker, action: Any, message: str) -> None:
     outcome = worker.call(abs, Unpickling(action))[1]
-    assert (outcome.message, outcome.info.kind) == (message, "input")
+    assert (outcome.message, outcome.info.kind) == (message, 'input')
     assert worker.value(abs, -7) == 7
 
 
-@pytest.mark.parametrize("payload", [b"", b"X", b"T\x80\x05K\x01\x85.", b"C\x80", b"I\x05\0\0\0"])
+@pytest.mark.parametrize('payload', [b'', b'X', b'T\x80\x05K\x01\x85.', b'C\x80', b'I\x05\0\0\0'])
 def test_input_that_is_none(worker: ws.Worker, payload: bytes) -> None:
     outcome = worker.run_payload(payload)[1]
-    assert outcome.info.kind == "input"
+    assert outcome.info.kind == 'input'
     assert worker.value(abs, -7) == 7
 
 
 @pytest.mark.parametrize(
-    "action, message",
+    'action, message',
     [
-        (_exit_now, "the result cannot be pickled: SystemExit: 5"),
-        (_raise_now, "the result cannot be pickled: LookupError: unpickled"),
+        (_exit_now, 'the result cannot be pickled: SystemExit: 5'),
+        (_raise_now, 'the result cannot be pickled: LookupError: unpickled'),
     ],
 )
 def test_result_whose_pickling_does_something(worker: ws.Worker, action: Any, message: str) -> None:
     def step() -> Any:
-        os.environ["PGL_WORKER"] = "1"
+        os.environ['PGL_WORKER'] = '1'
         return Pickling(action)
 
     outcome = worker.call(step)[1]
-    assert (outcome.message, outcome.info.kind) == (message, "result")
+    assert (outcome.message, outcome.info.kind) == (message, 'result')
 
 
 def test_result_that_cannot_be_pickled(worker: ws.Worker) -> None:
@@ -499,21 +499,21 @@ def test_result_that_cannot_be_pickled(worker: ws.Worker) -> None:
         outcome.message
         == "the result cannot be pickled: TypeError: cannot pickle '_thread.lock' object"
     )
-    assert outcome.info.kind == "result"
+    assert outcome.info.kind == 'result'
 
 
 @pytest.mark.parametrize(
-    "function, status",
+    'function, status',
     [
         (lambda: os._exit(3), 3),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), -signal.SIGKILL),
-        (lambda: Pickling(os._exit, 4) if not os.environ.update(PGL_WORKER="1") else None, 4),
+        (lambda: Pickling(os._exit, 4) if not os.environ.update(PGL_WORKER='1') else None, 4),
     ],
 )
 def test_death(worker: ws.Worker, function: Any, status: int) -> None:
     worker.post(_transport.dumps_call(function))
     worker.ended()
-    assert (worker.wait(), worker.output.rest()) == (status, b"")
+    assert (worker.wait(), worker.output.rest()) == (status, b'')
 
 
 def test_death_in_unpickling(worker: ws.Worker) -> None:
@@ -542,7 +542,7 @@ def test_death_in_the_collector(worker: ws.Worker) -> None:
 
 def test_crash_shows_its_stack(worker: ws.Worker) -> None:
     def crash() -> None:
-        print("before")
+        print('before')
         import ctypes
 
         ctypes.string_at(0)
@@ -551,21 +551,21 @@ def test_crash_shows_its_stack(worker: ws.Worker) -> None:
     worker.ended()
     assert worker.wait() == -signal.SIGSEGV
     output = worker.output.rest()
-    assert output.startswith(b"before\nFatal Python error: Segmentation fault\n")
-    assert b" in crash\n" in output
+    assert output.startswith(b'before\nFatal Python error: Segmentation fault\n')
+    assert b' in crash\n' in output
 
 
 def test_fork_in_a_step(worker: ws.Worker) -> None:
     def step() -> str:
         pid = os.fork()
         if pid == 0:
-            print("child")
-            return "child"
+            print('child')
+            return 'child'
         os.waitpid(pid, 0)
-        return "parent"
+        return 'parent'
 
     output, outcome = worker.call(step)
-    assert (output, outcome.value) == (b"child\n", "parent")
+    assert (output, outcome.value) == (b'child\n', 'parent')
 
     def background() -> int:
         pid = os.fork()
@@ -588,50 +588,50 @@ def test_what_cannot_be_sent() -> None:
     why = "TypeError: cannot pickle '_thread.lock' object"
     with pytest.raises(_transport.PicklingError) as error:
         _transport.dumps_call(max, (1, lock))
-    assert str(error.value) == f"argument 2 of max (a lock) cannot be pickled: {why}"
+    assert str(error.value) == f'argument 2 of max (a lock) cannot be pickled: {why}'
     with pytest.raises(_transport.PicklingError) as error:
-        _transport.dumps_input((lock,), of="the task step")
-    assert str(error.value) == f"argument 1 of the task step (a lock) cannot be pickled: {why}"
+        _transport.dumps_input((lock,), of='the task step')
+    assert str(error.value) == f'argument 1 of the task step (a lock) cannot be pickled: {why}'
     with pytest.raises(_transport.PicklingError) as error:
         _transport.dumps_call(lambda: lock)
     assert str(error.value) == (
-        "the function test_what_cannot_be_sent.<locals>.<lambda> cannot be pickled: " f"{why}"
+        'the function test_what_cannot_be_sent.<locals>.<lambda> cannot be pickled: ' f'{why}'
     )
     with pytest.raises(_transport.PicklingError) as error:
-        _transport.dumps_setup(kwargs={"key": lock})
-    assert str(error.value) == f"argument key of the task (a lock) cannot be pickled: {why}"
+        _transport.dumps_setup(kwargs={'key': lock})
+    assert str(error.value) == f'argument key of the task (a lock) cannot be pickled: {why}'
 
 
 def test_sys_exit_while_an_argument_is_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGL_WORKER", "1")
+    monkeypatch.setenv('PGL_WORKER', '1')
     with pytest.raises(_transport.PicklingError) as error:
         _transport.dumps_call(abs, (Pickling(_exit_now),))
-    assert str(error.value) == "argument 1 of abs (a Pickling) cannot be pickled: SystemExit: 5"
+    assert str(error.value) == 'argument 1 of abs (a Pickling) cannot be pickled: SystemExit: 5'
 
 
 def test_main_without_cloudpickle(worker: ws.Worker, tmp_path: Any) -> None:
-    script = tmp_path / "script.py"
+    script = tmp_path / 'script.py'
     script.write_text(
-        "def double(x):\n    return 2 * x\n" "if __name__ == '__main__':\n    raise SystemError\n"
+        'def double(x):\n    return 2 * x\n' "if __name__ == '__main__':\n    raise SystemError\n"
     )
     import pickle
 
     plain = pickle.loads(_transport.dumps_setup())
-    plain["main_path"] = str(script)
+    plain['main_path'] = str(script)
     worker.send(ws.frame(ws.SETUP, pickle.dumps(plain)))
-    assert worker.frame()[1][:1] == b"\0"
-    by_name = b"C(c__main__\ndouble\n(I4\nt}t."
+    assert worker.frame()[1][:1] == b'\0'
+    by_name = b'C(c__main__\ndouble\n(I4\nt}t.'
     serial = worker.post(by_name)
     assert worker.result(serial).value == 8
 
 
 def test_details_of_others() -> None:
-    info = _exceptions.restore(b"not a pickle", "it failed")
-    assert (str(info.exception), info.traceback) == ("it failed", "not a pickle")
-    assert _exceptions.restore(b"cos\nsystem\n(S'exit 1'\ntR.", "it failed").traceback.startswith(
-        "cos\n"
+    info = _exceptions.restore(b'not a pickle', 'it failed')
+    assert (str(info.exception), info.traceback) == ('it failed', 'not a pickle')
+    assert _exceptions.restore(b"cos\nsystem\n(S'exit 1'\ntR.", 'it failed').traceback.startswith(
+        'cos\n'
     )
-    assert str(_exceptions.restore(b"", "it failed").exception) == "it failed"
+    assert str(_exceptions.restore(b'', 'it failed').exception) == 'it failed'
 
 
 # Claims
@@ -644,14 +644,14 @@ def test_claims(worker: ws.Worker) -> None:
 
     def claimed(*serials: int) -> None:
         worker.send(
-            ws.frame(ws.RUN, b"".join(ws.request(n, payload[n], claimed=True) for n in serials))
+            ws.frame(ws.RUN, b''.join(ws.request(n, payload[n], claimed=True) for n in serials))
         )
 
-    os.write(claims[1], struct.pack("<Q", 1))
+    os.write(claims[1], struct.pack('<Q', 1))
     claimed(1)
     assert worker.result(1).value == 1
-    os.write(claims[1], struct.pack("<QQ", 2, 4))
-    assert os.read(claims[0], 8) == struct.pack("<Q", 2)  # Taken back.
+    os.write(claims[1], struct.pack('<QQ', 2, 4))
+    assert os.read(claims[0], 8) == struct.pack('<Q', 2)  # Taken back.
     claimed(2, 3, 4)  # Finds 4, twice, and keeps it.
     assert worker.result(4).value == 4
     claimed(5, 6)  # Finds nothing.
@@ -677,15 +677,15 @@ def test_stacks_of_every_thread() -> None:
             started = threading.Semaphore(0)
             threading.Thread(target=in_thread, args=(started,), daemon=True).start()
             started.acquire()
-            print("hangs")
+            print('hangs')
             while True:
                 signal.pause()
 
         worker.post(_transport.dumps_call(hung))
-        worker.output.until(b"hangs\n")
+        worker.output.until(b'hangs\n')
         text = worker.stacks_text(number)
-        assert text.startswith("Thread 0x") and "\nCurrent thread 0x" in text
-        assert ", line " in text and " in in_thread\n" in text and " in hung\n" in text
+        assert text.startswith('Thread 0x') and '\nCurrent thread 0x' in text
+        assert ', line ' in text and ' in in_thread\n' in text and ' in hung\n' in text
         assert worker.process is not None and worker.process.poll() is None
 
 
@@ -697,10 +697,10 @@ def test_heartbeats(worker: ws.Worker) -> None:
         from parallel_glib._worker import heartbeat
 
         for i in range(1000):
-            heartbeat(i / 1000, "x" * 5000)
+            heartbeat(i / 1000, 'x' * 5000)
 
     assert worker.value(step) is None
-    assert worker.alive[0] == (0.0, "x" * 1024)
+    assert worker.alive[0] == (0.0, 'x' * 1024)
     assert len(worker.alive) < 20
 
     def unknown() -> None:
@@ -712,7 +712,7 @@ def test_heartbeats(worker: ws.Worker) -> None:
 
     worker.alive.clear()
     assert worker.value(unknown) is None
-    assert worker.alive == [(-1.0, "")]
+    assert worker.alive == [(-1.0, '')]
 
 
 def test_heartbeats_of_threads_against_results(worker: ws.Worker) -> None:
@@ -723,7 +723,7 @@ def test_heartbeats_of_threads_against_results(worker: ws.Worker) -> None:
 
         def beat() -> None:
             while True:
-                _worker.heartbeat(0.5, "beating")
+                _worker.heartbeat(0.5, 'beating')
 
         for _ in range(2):
             threading.Thread(target=beat, daemon=True).start()
@@ -731,7 +731,7 @@ def test_heartbeats_of_threads_against_results(worker: ws.Worker) -> None:
     assert worker.value(step) is None
     for size in (10, 100_000, 300_000) * 5:
         assert worker.value(bytes, size) == bytes(size)
-    assert set(worker.alive) <= {(0.5, "beating")}
+    assert set(worker.alive) <= {(0.5, 'beating')}
 
 
 # The end
@@ -739,72 +739,72 @@ def test_heartbeats_of_threads_against_results(worker: ws.Worker) -> None:
 
 def test_leave(worker: ws.Worker) -> None:
     def onexit() -> str:
-        print("bye")
-        return "result"
+        print('bye')
+        return 'result'
 
     worker.setup(onexit=onexit)
 
     def step() -> None:
         import atexit
 
-        atexit.register(print, "atexit")
+        atexit.register(print, 'atexit')
         threading.Thread(target=threading.Event().wait).start()  # Is not waited for.
 
     assert worker.value(step) is None
     outcome, output, status = worker.leave()
-    assert (outcome.value, output, status) == ("result", b"bye\natexit\n", 0)
+    assert (outcome.value, output, status) == ('result', b'bye\natexit\n', 0)
 
 
 def test_leave_with_nothing_to_do(worker: ws.Worker) -> None:
     outcome, output, status = worker.leave()
-    assert (outcome.code, outcome.data, output, status) == (ws.NOTHING, b"", b"", 0)
+    assert (outcome.code, outcome.data, output, status) == (ws.NOTHING, b'', b'', 0)
 
 
 def test_leave_fails(worker: ws.Worker) -> None:
     worker.setup(onexit=_raise_now)
     outcome, _output, status = worker.leave()
-    assert (outcome.message, status) == ("LookupError: unpickled", 0)
+    assert (outcome.message, status) == ('LookupError: unpickled', 0)
 
 
 def test_end_of_input(worker: ws.Worker) -> None:
     worker.setup(onexit=_raise_now)
     worker.close_input()
     worker.ended()
-    assert (worker.wait(), worker.output.rest()) == (1, b"")
+    assert (worker.wait(), worker.output.rest()) == (1, b'')
 
 
 @pytest.mark.parametrize(
-    "data, text",
+    'data, text',
     [
-        (ws.frame(ws.RUN), b"no START"),
-        (ws.start(magic=b"PGLX"), b"START of the version 1"),
-        (ws.start(version=2), b"START of the version 2"),
-        (ws.start()[:4] + b"\x01" + bytes(65), b"START of the version 0"),
+        (ws.frame(ws.RUN), b'no START'),
+        (ws.start(magic=b'PGLX'), b'START of the version 1'),
+        (ws.start(version=2), b'START of the version 2'),
+        (ws.start()[:4] + b'\x01' + bytes(65), b'START of the version 0'),
         (
-            struct.pack("<IB", 65537, ws.START),
-            b"a frame of 65537 bytes, of which the limit is 65536",
+            struct.pack('<IB', 65537, ws.START),
+            b'a frame of 65537 bytes, of which the limit is 65536',
         ),
-        (bytes(5), b"a frame of 0 bytes, of which the limit is 65536"),
-        (ws.start() + ws.frame(99), b"the kind 99 with 0 bytes"),
-        (ws.start() + ws.start(), b"the kind 1 with 28 bytes"),
-        (ws.start() + ws.frame(ws.RUN), b"the kind 3 with 0 bytes"),
-        (ws.start() + ws.frame(ws.LEAVE, b"x"), b"the kind 4 with 1 bytes"),
+        (bytes(5), b'a frame of 0 bytes, of which the limit is 65536'),
+        (ws.start() + ws.frame(99), b'the kind 99 with 0 bytes'),
+        (ws.start() + ws.start(), b'the kind 1 with 28 bytes'),
+        (ws.start() + ws.frame(ws.RUN), b'the kind 3 with 0 bytes'),
+        (ws.start() + ws.frame(ws.LEAVE, b'x'), b'the kind 4 with 1 bytes'),
         (
-            ws.start() + ws.frame(ws.RUN, ws.request(1, b"xyz")[:-1]),
-            b"the request 1 after 0, of 3 bytes, flags 0",
-        ),
-        (
-            ws.start() + ws.frame(ws.RUN, ws.request(0, b"xyz")),
-            b"the request 0 after 0, of 3 bytes, flags 0",
+            ws.start() + ws.frame(ws.RUN, ws.request(1, b'xyz')[:-1]),
+            b'the request 1 after 0, of 3 bytes, flags 0',
         ),
         (
-            ws.start() + ws.frame(ws.RUN, ws.request(1, b"", True)),
-            b"a claimed request without a pipe of claims",
+            ws.start() + ws.frame(ws.RUN, ws.request(0, b'xyz')),
+            b'the request 0 after 0, of 3 bytes, flags 0',
         ),
-        (ws.start() + ws.frame(ws.RUN, b"short"), b"unpack_from requires a buffer of at least"),
         (
-            ws.start(limit=1000) + struct.pack("<IB", 1001, ws.RUN),
-            b"a frame of 1001 bytes, of which the limit is 1000",
+            ws.start() + ws.frame(ws.RUN, ws.request(1, b'', True)),
+            b'a claimed request without a pipe of claims',
+        ),
+        (ws.start() + ws.frame(ws.RUN, b'short'), b'unpack_from requires a buffer of at least'),
+        (
+            ws.start(limit=1000) + struct.pack('<IB', 1001, ws.RUN),
+            b'a frame of 1001 bytes, of which the limit is 1000',
         ),
     ],
 )
@@ -812,4 +812,4 @@ def test_malformed_frames(data: bytes, text: bytes) -> None:
     with ws.Worker() as worker:
         worker.send(data)
         assert worker.wait() == os.EX_PROTOCOL
-        assert worker.output.rest().startswith(b"parallel-glib worker: malformed frame: " + text)
+        assert worker.output.rest().startswith(b'parallel-glib worker: malformed frame: ' + text)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Sequence
 
-BINDINGS = Path(__file__).resolve().parents[2] / "bindings" / "python"
+BINDINGS = Path(__file__).resolve().parents[2] / 'bindings' / 'python'
 if str(BINDINGS) not in sys.path:
     sys.path.insert(0, str(BINDINGS))
 
@@ -31,18 +31,18 @@ READY, SET_UP, RESULT, ALIVE, LEFT = 65, 66, 67, 68, 69
 DONE, FAILED, NOTHING = 0, 1, 2
 
 
-def frame(kind: int, payload: bytes = b"") -> bytes:
-    return struct.pack("<IB", 1 + len(payload), kind) + payload
+def frame(kind: int, payload: bytes = b'') -> bytes:
+    return struct.pack('<IB', 1 + len(payload), kind) + payload
 
 
 def start(
-    descriptors: int = 0, limit: int = LIMIT, magic: bytes = b"PGLW", version: int = 1
+    descriptors: int = 0, limit: int = LIMIT, magic: bytes = b'PGLW', version: int = 1
 ) -> bytes:
-    return frame(START, struct.pack("<4sHHI16s", magic, version, descriptors, limit, TOKEN))
+    return frame(START, struct.pack('<4sHHI16s', magic, version, descriptors, limit, TOKEN))
 
 
 def request(serial: int, payload: bytes, claimed: bool = False) -> bytes:
-    return struct.pack("<QBI", serial, int(claimed), len(payload)) + payload
+    return struct.pack('<QBI', serial, int(claimed), len(payload)) + payload
 
 
 class Outcome:
@@ -51,10 +51,10 @@ class Outcome:
     def __init__(self, data: bytes) -> None:
         self.code = data[0]
         self.data = data[1:]
-        self.message = ""
-        self.details = b""
+        self.message = ''
+        self.details = b''
         if self.code == FAILED:
-            (size,) = struct.unpack_from("<I", data, 1)
+            (size,) = struct.unpack_from('<I', data, 1)
             self.message = data[5 : 5 + size].decode()
             self.details = data[5 + size :]
 
@@ -76,7 +76,7 @@ class Output(threading.Thread):
         super().__init__(daemon=True)
         self._descriptor = descriptor
         self._changed = threading.Condition()
-        self._data = b""
+        self._data = b''
         self._ended = False
         self.start()
 
@@ -93,7 +93,7 @@ class Output(threading.Thread):
 
     def until_mark(self, serial: int) -> bytes:
         """What was written before the mark of a step, which has to be the next one."""
-        mark = TOKEN + struct.pack("<Q", serial)
+        mark = TOKEN + struct.pack('<Q', serial)
         with self._changed:
             assert self._changed.wait_for(lambda: mark in self._data or self._ended, TIMEOUT)
             before, found, self._data = self._data.partition(mark)
@@ -121,12 +121,12 @@ class Worker:
         self,
         command: Sequence[str] | None = None,
         server: Server | None = None,
-        mark: str = "",
+        mark: str = '',
         socket_input: bool = True,
         env: dict[str, str] | None = None,
     ) -> None:
         self.serial = 0
-        self._answers = b""
+        self._answers = b''
         self.alive: list[tuple[float, str]] = []
         self.claims: tuple[int, int] | None = None
         self.stacks = -1
@@ -182,11 +182,11 @@ class Worker:
     def frame(self) -> tuple[int, bytes]:
         """The next frame that is not ALIVE."""
         while True:
-            (length,) = struct.unpack("<I", self._read(4))
+            (length,) = struct.unpack('<I', self._read(4))
             body = self._read(length)
             if body[0] != ALIVE:
                 return body[0], body[1:]
-            self.alive.append((struct.unpack_from("<d", body, 1)[0], body[9:].decode()))
+            self.alive.append((struct.unpack_from('<d', body, 1)[0], body[9:].decode()))
 
     def _read(self, size: int) -> bytes:
         parts = [self._answers[:size]]
@@ -199,13 +199,13 @@ class Worker:
                 raise EOFError
             parts.append(data)
             missing -= len(data)
-        return b"".join(parts)
+        return b''.join(parts)
 
     @staticmethod
     def _await(descriptor: int) -> None:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        assert poll.poll(TIMEOUT * 1000), "nothing came"
+        assert poll.poll(TIMEOUT * 1000), 'nothing came'
 
     # The protocol
 
@@ -217,7 +217,7 @@ class Worker:
             self._send_with_descriptors(descriptors, limit)
         kind, payload = self.frame()
         assert kind == READY
-        return (*struct.unpack_from("<HHIB", payload), payload[9:].decode())
+        return (*struct.unpack_from('<HHIB', payload), payload[9:].decode())
 
     def _send_with_descriptors(self, descriptors: int, limit: int) -> None:
         passed = []
@@ -230,7 +230,7 @@ class Worker:
         data = start(descriptors, limit)
         assert self.input is not None
         self.input.sendmsg(
-            [data[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", passed))]
+            [data[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', passed))]
         )
         self.send(data[1:])
         if descriptors & 2:
@@ -253,7 +253,7 @@ class Worker:
     def result(self, serial: int) -> Outcome:
         kind, payload = self.frame()
         assert kind == RESULT
-        assert struct.unpack_from("<Q", payload)[0] == serial
+        assert struct.unpack_from('<Q', payload)[0] == serial
         return Outcome(payload[8:])
 
     def run_payload(self, payload: bytes) -> tuple[bytes, Outcome]:
@@ -268,7 +268,7 @@ class Worker:
     def value(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """The result of a step that prints nothing."""
         output, outcome = self.call(function, *args, **kwargs)
-        assert output == b""
+        assert output == b''
         return outcome.value
 
     def leave(self) -> tuple[Outcome, bytes, int]:
@@ -307,10 +307,10 @@ class Worker:
         thread.
         """
         os.kill(self.pid, signal)
-        text = b""
+        text = b''
         while (
-            b"in main\n" not in text
-            and b"in run_command\n" not in text
+            b'in main\n' not in text
+            and b'in run_command\n' not in text
             and b'"<string>"' not in text
         ):
             self._await(self.stacks)
@@ -357,7 +357,7 @@ class Server:
             )
             self.pid = self._process.pid
         theirs.close()
-        assert self.socket.recv(64) == b"H\x01\x00"
+        assert self.socket.recv(64) == b'H\x01\x00'
 
     @staticmethod
     def _fork_self(
@@ -377,24 +377,24 @@ class Server:
         """The next packet that does not tell of an end."""
         while True:
             packet = self.socket.recv(64)
-            if packet[:1] != b"X":
+            if packet[:1] != b'X':
                 return packet
-            pid, status = struct.unpack("<Ii", packet[1:])
+            pid, status = struct.unpack('<Ii', packet[1:])
             self._exits[pid] = status
 
     def send_fork(self, number: int, descriptors: Sequence[int], mark: str) -> None:
         self.socket.sendmsg(
-            [struct.pack("<BI", ord("F"), number) + mark.encode()],
-            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))],
+            [struct.pack('<BI', ord('F'), number) + mark.encode()],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', descriptors))],
         )
 
-    def fork(self, descriptors: Sequence[int], mark: str = "") -> int:
+    def fork(self, descriptors: Sequence[int], mark: str = '') -> int:
         """The process id of a new worker."""
         self._numbers += 1
         self.send_fork(self._numbers, descriptors, mark)
         packet = self.packet()
-        assert packet[:1] == b"S", packet
-        number, pid = struct.unpack("<II", packet[1:])
+        assert packet[:1] == b'S', packet
+        number, pid = struct.unpack('<II', packet[1:])
         assert number == self._numbers
         return pid
 
@@ -402,13 +402,13 @@ class Server:
         """The wait status of a worker, when it has ended."""
         while pid not in self._exits:
             packet = self.socket.recv(64)
-            assert packet[:1] == b"X", packet
-            other, status = struct.unpack("<Ii", packet[1:])
+            assert packet[:1] == b'X', packet
+            other, status = struct.unpack('<Ii', packet[1:])
             self._exits[other] = status
         return self._exits.pop(pid)
 
     def reap(self, pid: int) -> None:
-        self.socket.send(struct.pack("<BI", ord("R"), pid))
+        self.socket.send(struct.pack('<BI', ord('R'), pid))
 
     def wait(self) -> int:
         """How the server ended, as subprocess has it."""
@@ -439,7 +439,7 @@ def await_gone(pid: int) -> None:
     try:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        assert poll.poll(TIMEOUT * 1000), f"{pid} is still there"
+        assert poll.poll(TIMEOUT * 1000), f'{pid} is still there'
     finally:
         os.close(pidfd)
 
@@ -447,7 +447,7 @@ def await_gone(pid: int) -> None:
 def is_zombie(pid: int) -> bool:
     """Whether the process has ended, and is kept."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
     except FileNotFoundError:
         return False
 
@@ -457,6 +457,6 @@ def await_no_process(pid: int) -> None:
     again.
     """
     deadline = time.monotonic() + TIMEOUT
-    while os.path.exists(f"/proc/{pid}"):
+    while os.path.exists(f'/proc/{pid}'):
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -12,9 +12,11 @@ two
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # without an import of typing, for which each worker would pay
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._asyncio import run_parallel_steps_async as run_parallel_steps_async
     from ._command import Command as Command
     from ._errors import CommandFailed as CommandFailed
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from ._start import get_start_method as get_start_method
     from ._start import set_start_method as set_start_method
     from ._steps import run_parallel_steps as run_parallel_steps
+    from ._worker import heartbeat as heartbeat
 
 # Where each name is. They are loaded when they are asked for: a worker needs none of them.
 _PLACES = {
@@ -68,6 +71,7 @@ _PLACES = {
     'UnexpectedExit': '_errors',
     'WorkerFailed': '_errors',
     'get_start_method': '_start',
+    'heartbeat': '_worker',
     'map': '_map',
     'run_parallel_steps': '_steps',
     'run_parallel_steps_async': '_asyncio',

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 4096
 """The longest message that goes into the line of a failure. The details have all of it."""
 
-RAISED = "exception"
-INPUT = "input"
-RESULT = "result"
-SETUP = "setup"
+RAISED = 'exception'
+INPUT = 'input'
+RESULT = 'result'
+SETUP = 'setup'
 
 _PREFIXES = {
-    INPUT: "the input cannot be unpickled: ",
-    RESULT: "the result cannot be pickled: ",
-    SETUP: "the setup cannot be unpickled: ",
+    INPUT: 'the input cannot be unpickled: ',
+    RESULT: 'the result cannot be pickled: ',
+    SETUP: 'the setup cannot be unpickled: ',
 }
 
 
@@ -50,26 +50,26 @@ class RemoteFailureInfo:
     exception: BaseException
 
     __slots__ = (
-        "kind",
-        "type_name",
-        "message",
-        "traceback",
-        "notes",
-        "system_exit",
-        "exception",
-        "restored",
-        "restore_error",
+        'kind',
+        'type_name',
+        'message',
+        'traceback',
+        'notes',
+        'system_exit',
+        'exception',
+        'restored',
+        'restore_error',
     )
 
     def __init__(self) -> None:
         self.kind = RAISED
-        self.type_name = ""
-        self.message = ""
-        self.traceback = ""
+        self.type_name = ''
+        self.message = ''
+        self.traceback = ''
         self.notes: list[str] = []
         self.system_exit: int | None = None
         self.restored = False
-        self.restore_error = ""
+        self.restore_error = ''
 
 
 # The worker's side
@@ -84,27 +84,27 @@ def describe(
     name = type_name(error)
     text = safe_text(error)
     details = {
-        "type": name,
-        "kind": kind,
-        "message": text,
-        "traceback": format_traceback(error, hide),
-        "notes": _notes(error),
-        "system_exit": exit_status(error),
-        "exception": pickle_exception(error),
+        'type': name,
+        'kind': kind,
+        'message': text,
+        'traceback': format_traceback(error, hide),
+        'notes': _notes(error),
+        'system_exit': exit_status(error),
+        'exception': pickle_exception(error),
     }
-    return line(_PREFIXES.get(kind, "") + _short(name) + (": " + text if text else "")), details
+    return line(_PREFIXES.get(kind, '') + _short(name) + (': ' + text if text else '')), details
 
 
 def describe_text(message: str, kind: str) -> tuple[bytes, dict[str, Any]]:
     """The same for a failure that is no exception."""
     details = {
-        "type": "",
-        "kind": kind,
-        "message": message,
-        "traceback": "",
-        "notes": [],
-        "system_exit": None,
-        "exception": None,
+        'type': '',
+        'kind': kind,
+        'message': message,
+        'traceback': '',
+        'notes': [],
+        'system_exit': None,
+        'exception': None,
     }
     return line(message), details
 
@@ -117,8 +117,8 @@ def pack(message: bytes, details: dict[str, Any], limit: int) -> bytes:
     if len(message) + len(packed) + 4 > limit:
         packed = dumps(_shrunk(details, (limit - len(message)) // 16), 5)
     if len(message) + len(packed) + 4 > limit:
-        message, packed = message[: max(limit - 4, 0)], b""
-    return len(message).to_bytes(4, "little") + message + packed
+        message, packed = message[: max(limit - 4, 0)], b''
+    return len(message).to_bytes(4, 'little') + message + packed
 
 
 def _shrunk(details: dict[str, Any], size: int) -> dict[str, Any]:
@@ -128,36 +128,36 @@ def _shrunk(details: dict[str, Any], size: int) -> dict[str, Any]:
 
     def cut(text: str) -> str:
         half = size // 2
-        return text if len(text) <= size else text[:half] + "\n[...]\n" + text[len(text) - half :]
+        return text if len(text) <= size else text[:half] + '\n[...]\n' + text[len(text) - half :]
 
     return {
         **details,
-        "message": cut(details["message"]),
-        "traceback": cut(details["traceback"]),
-        "notes": [],
-        "exception": None,
+        'message': cut(details['message']),
+        'traceback': cut(details['traceback']),
+        'notes': [],
+        'exception': None,
     }
 
 
 def line(text: str) -> bytes:
     """The text in one line, as UTF-8, not longer than MESSAGE_LIMIT."""
-    text = " ".join(text[: MESSAGE_LIMIT + 1].split())
+    text = ' '.join(text[: MESSAGE_LIMIT + 1].split())
     if len(text) > MESSAGE_LIMIT:
-        text = text[:MESSAGE_LIMIT] + "..."
-    return text.encode("utf-8", "backslashreplace")
+        text = text[:MESSAGE_LIMIT] + '...'
+    return text.encode('utf-8', 'backslashreplace')
 
 
 def type_name(error: BaseException) -> str:
     """The name of the type with its module, as a traceback has it."""
     cls = type(error)
-    module = cls.__dict__.get("__module__")
-    if not isinstance(module, str) or module in ("builtins", "__main__"):
+    module = cls.__dict__.get('__module__')
+    if not isinstance(module, str) or module in ('builtins', '__main__'):
         return cls.__qualname__
-    return f"{module}.{cls.__qualname__}"
+    return f'{module}.{cls.__qualname__}'
 
 
 def _short(name: str) -> str:
-    return name.rpartition(".")[2]
+    return name.rpartition('.')[2]
 
 
 def safe_text(error: BaseException) -> str:
@@ -165,7 +165,7 @@ def safe_text(error: BaseException) -> str:
     try:
         return str.__str__(str(error))  # Plain text, if it was of a subclass.
     except BaseException as other:  # pylint: disable=broad-except
-        return f"(no message: its __str__ raised {type(other).__name__})"
+        return f'(no message: its __str__ raised {type(other).__name__})'
 
 
 def format_traceback(error: BaseException, hide: tuple[str, ...]) -> str:
@@ -178,20 +178,20 @@ def format_traceback(error: BaseException, hide: tuple[str, ...]) -> str:
     try:
         import traceback  # Takes 15 ms, and most workers never need it.
 
-        return "".join(traceback.format_exception(type(error), error, frames))
+        return ''.join(traceback.format_exception(type(error), error, frames))
     except BaseException as other:  # pylint: disable=broad-except
         return (
-            _plain_traceback(error, frames) + f"(not formatted in full: {type(other).__name__})\n"
+            _plain_traceback(error, frames) + f'(not formatted in full: {type(other).__name__})\n'
         )
 
 
 def _plain_traceback(error: BaseException, frames: TracebackType | None) -> str:
-    lines = ["Traceback (most recent call last):"]
+    lines = ['Traceback (most recent call last):']
     while frames is not None:
         code = frames.tb_frame.f_code
         lines.append(f'  File "{code.co_filename}", line {frames.tb_lineno}, in {code.co_name}')
         frames = frames.tb_next
-    return "\n".join(lines) + f"\n{type_name(error)}: {safe_text(error)}\n"
+    return '\n'.join(lines) + f'\n{type_name(error)}: {safe_text(error)}\n'
 
 
 def _notes(error: BaseException) -> list[str]:
@@ -234,7 +234,7 @@ class _PlainUnpickler(Unpickler):
     """For plain data only: it finds no class and no function, so that nothing is run."""
 
     def find_class(self, module: str, name: str) -> Any:
-        raise UnpicklingError(f"{module}.{name} is no plain data")
+        raise UnpicklingError(f'{module}.{name} is no plain data')
 
 
 def restore(details: bytes, message: str) -> RemoteFailureInfo:
@@ -245,16 +245,16 @@ def restore(details: bytes, message: str) -> RemoteFailureInfo:
     info.message = message
     data = _plain(details)
     if data is None:  # The details of a worker in another language, or of none.
-        info.traceback = bytes(details).decode("utf-8", "replace")
+        info.traceback = bytes(details).decode('utf-8', 'replace')
         info.exception = RemoteError(message)
     else:
-        info.kind = data["kind"]
-        info.type_name = data["type"]
-        info.message = data["message"]
-        info.traceback = data["traceback"]
-        info.notes = data["notes"]
-        info.system_exit = data["system_exit"]
-        _restore_exception(info, data["exception"], message)
+        info.kind = data['kind']
+        info.type_name = data['type']
+        info.message = data['message']
+        info.traceback = data['traceback']
+        info.notes = data['notes']
+        info.system_exit = data['system_exit']
+        _restore_exception(info, data['exception'], message)
     if info.traceback:
         # Not by an assignment, which the class of the exception could have made its own.
         cause = RemoteTraceback(info.traceback)
@@ -273,10 +273,10 @@ def _restore_exception(info: RemoteFailureInfo, pickled: bytes | None, message: 
                 info.restored = True
                 return
             info.restore_error = (
-                f"it was unpickled as {type(error).__name__}, which is no exception"
+                f'it was unpickled as {type(error).__name__}, which is no exception'
             )
         except BaseException as other:  # pylint: disable=broad-except
-            info.restore_error = f"{type(other).__name__}: {safe_text(other)}"
+            info.restore_error = f'{type(other).__name__}: {safe_text(other)}'
     info.exception = (
         RemoteError(info.message, info.type_name) if info.kind == RAISED else RemoteError(message)
     )
@@ -287,11 +287,11 @@ def _plain(details: bytes) -> dict[str, Any] | None:
 
     try:
         data = _PlainUnpickler(io.BytesIO(details)).load()
-        keys = {"type": str, "kind": str, "message": str, "traceback": str, "notes": list}
+        keys = {'type': str, 'kind': str, 'message': str, 'traceback': str, 'notes': list}
         if (
             isinstance(data, dict)
             and all(isinstance(data[key], cls) for key, cls in keys.items())
-            and {"system_exit", "exception"} <= data.keys()
+            and {'system_exit', 'exception'} <= data.keys()
         ):
             return data
     except Exception:  # pylint: disable=broad-except

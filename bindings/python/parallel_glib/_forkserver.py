@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     # By -m or by its path, as in _worker.
     if not __package__:
         import os
@@ -40,18 +40,18 @@ VERSION = 1
 PACKET_SIZE = 65536
 PR_SET_PDEATHSIG = 1
 
-_U32 = Struct("<BI")
-_STARTED = Struct("<BII")
-_EXITED = Struct("<BIi")
+_U32 = Struct('<BI')
+_STARTED = Struct('<BII')
+_EXITED = Struct('<BIi')
 
 # What a worker or its first failure would import, so that it is imported once.
-_PRELOADED = ("cloudpickle", "pickle", "signal", "socket", "struct", "threading", "traceback")
+_PRELOADED = ('cloudpickle', 'pickle', 'signal', 'socket', 'struct', 'threading', 'traceback')
 
 
 class _Child:
     """A worker: it has a process id until the runner lets it be reaped."""
 
-    __slots__ = ("pid", "pidfd", "exited", "reapable")
+    __slots__ = ('pid', 'pidfd', 'exited', 'reapable')
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -69,7 +69,7 @@ class Server:
         self._prctl = _load_prctl()
         private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
         if descriptor == 0:
-            null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+            null = os.open('/dev/null', os.O_RDONLY | os.O_CLOEXEC)
             os.dup2(null, 0)
             os.close(null)
         else:
@@ -84,7 +84,7 @@ class Server:
     def run(self) -> NoReturn:
         """Forks workers until the socket is closed, and kills them then."""
         try:
-            self._send(b"H" + VERSION.to_bytes(2, "little"))
+            self._send(b'H' + VERSION.to_bytes(2, 'little'))
             while self._serve_events():
                 pass
         except ConnectionError:
@@ -113,12 +113,12 @@ class Server:
             return False
         descriptors = _received(ancillary)
         kind, number = _U32.unpack_from(packet) if len(packet) >= 5 else (0, 0)
-        if kind == b"F"[0]:
+        if kind == b'F'[0]:
             self._fork(number, os.fsdecode(packet[5:]), descriptors)
-        elif kind == b"R"[0]:
+        elif kind == b'R'[0]:
             self._reap(number)
         else:
-            sys.stderr.write(f"parallel-glib server: an unknown packet: {packet[:16]!r}\n")
+            sys.stderr.write(f'parallel-glib server: an unknown packet: {packet[:16]!r}\n')
             return False
         for descriptor in descriptors:
             os.close(descriptor)
@@ -129,13 +129,13 @@ class Server:
     def _fork(self, number: int, mark: str, descriptors: list[int]) -> None:
         try:
             if len(descriptors) != 3:
-                raise OSError(errno.EBADMSG, "not three descriptors")
+                raise OSError(errno.EBADMSG, 'not three descriptors')
             child = self._forked(mark, descriptors)
         except OSError as error:
-            self._send(_STARTED.pack(b"N"[0], number, error.errno or errno.EIO))
+            self._send(_STARTED.pack(b'N'[0], number, error.errno or errno.EIO))
             return
         self._children[child.pid] = self._by_pidfd[child.pidfd] = child
-        self._send(_STARTED.pack(b"S"[0], number, child.pid))
+        self._send(_STARTED.pack(b'S'[0], number, child.pid))
         self._epoll.register(child.pidfd, select.EPOLLIN)
 
     def _forked(self, mark: str, descriptors: list[int]) -> _Child:
@@ -181,7 +181,7 @@ class Server:
         child.exited = True
         info = os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED | os.WNOWAIT)
         assert info is not None
-        self._send(_EXITED.pack(b"X"[0], child.pid, _wait_status(info)))
+        self._send(_EXITED.pack(b'X'[0], child.pid, _wait_status(info)))
         if child.reapable:
             self._reap(child.pid)
 
@@ -200,7 +200,7 @@ def _received(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     descriptors: list[int] = []
     for level, kind, payload in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            descriptors += memoryview(payload[: len(payload) // 4 * 4]).cast("i")
+            descriptors += memoryview(payload[: len(payload) // 4 * 4]).cast('i')
     return descriptors
 
 
@@ -240,10 +240,10 @@ def _become_clean(mark: str) -> None:
 
     atexit._clear()  # type: ignore[attr-defined]  # Those of the process that was forked.
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    name, _equals, value = mark.partition("=")
+    name, _equals, value = mark.partition('=')
     if name:
         os.environ[name] = value
-    numpy_random = sys.modules.get("numpy.random")
+    numpy_random = sys.modules.get('numpy.random')
     if numpy_random is not None:  # Python's own random does it by itself.
         numpy_random.seed()
 
@@ -300,22 +300,22 @@ def _preload(modules: Sequence[str], quietly: bool) -> None:
         except BaseException as error:  # pylint: disable=broad-except
             if not quietly:
                 sys.stderr.write(
-                    f"parallel-glib server: {module} cannot be preloaded: "
-                    f"{type(error).__name__}: {error}\n"
+                    f'parallel-glib server: {module} cannot be preloaded: '
+                    f'{type(error).__name__}: {error}\n'
                 )
 
 
 def _option(arguments: list[str], name: str) -> str:
-    return arguments[arguments.index(name) + 1] if name in arguments[:-1] else ""
+    return arguments[arguments.index(name) + 1] if name in arguments[:-1] else ''
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The server that was started as a program: [--sys-path PATH:...] [--preload MODULE,...]."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    path = _option(arguments, "--sys-path")
+    path = _option(arguments, '--sys-path')
     if path:
         sys.path[:] = path.split(os.pathsep)
     _preload(_PRELOADED, quietly=True)
-    _preload([name for name in _option(arguments, "--preload").split(",") if name], quietly=False)
+    _preload([name for name in _option(arguments, '--preload').split(',') if name], quietly=False)
     sys.argv[1:] = []
     serve_forked(0)

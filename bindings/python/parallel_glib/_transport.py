@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 PROTOCOL = 5
 
-CALL, INPUT, INHERITED = b"C"[0], b"T"[0], b"I"[0]
-BYTES_TAG = b"B"
-PICKLED, BYTES, NONE = b"P"[0], b"B"[0], b"N"[0]
+CALL, INPUT, INHERITED = b'C'[0], b'T'[0], b'I'[0]
+BYTES_TAG = b'B'
+PICKLED, BYTES, NONE = b'P'[0], b'B'[0], b'N'[0]
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 
@@ -66,7 +66,7 @@ def dumps_setup(
     inherited_setup(). Then nothing that is callable is pickled here.
     """
     plain = _plain_setup(environ, cwd)
-    plain["inherited"] = inherited
+    plain['inherited'] = inherited
     if inherited is None:
         parts = inherited_setup(
             task=task,
@@ -76,7 +76,7 @@ def dumps_setup(
             initargs=initargs,
             onexit=onexit,
         )
-        plain["callables"] = _dumps_named(parts, lambda: _setup_parts(parts))
+        plain['callables'] = _dumps_named(parts, lambda: _setup_parts(parts))
     return dumps(plain, PROTOCOL)
 
 
@@ -91,12 +91,12 @@ def inherited_setup(
 ) -> dict[str, Any]:
     """The callables of a setup, for the functions of a forked worker, which need no pickling."""
     return {
-        "initializer": initializer,
-        "initargs": tuple(initargs),
-        "task": task,
-        "args": tuple(args),
-        "kwargs": dict(kwargs or {}),
-        "onexit": onexit,
+        'initializer': initializer,
+        'initargs': tuple(initargs),
+        'task': task,
+        'args': tuple(args),
+        'kwargs': dict(kwargs or {}),
+        'onexit': onexit,
     }
 
 
@@ -105,28 +105,28 @@ def dumps_call(
 ) -> bytes:
     """The input that calls a function."""
     call = (function, tuple(args), dict(kwargs or {}))
-    return b"C" + _dumps_named(
+    return b'C' + _dumps_named(
         call,
         lambda: [
-            ("the function " + name_of(function), function),
+            ('the function ' + name_of(function), function),
             *_argument_parts(name_of(function), call[1], call[2]),
         ],
     )
 
 
-def dumps_input(args: Iterable[Any], of: str = "the task") -> bytes:
+def dumps_input(args: Iterable[Any], of: str = 'the task') -> bytes:
     """The input that calls the task of the setup."""
     args = tuple(args)
     if all(type(arg) in _PLAIN for arg in args):  # No need for cloudpickle, which takes longer.
-        return b"T" + dumps(args, PROTOCOL)
-    return b"T" + _dumps_named(args, lambda: _argument_parts(of, args, {}))
+        return b'T' + dumps(args, PROTOCOL)
+    return b'T' + _dumps_named(args, lambda: _argument_parts(of, args, {}))
 
 
 def dumps_inherited(number: int) -> bytes:
     """The input that calls an inherited function: what the number stands for is callable, or a
     tuple as of a call.
     """
-    return b"I" + number.to_bytes(4, "little")
+    return b'I' + number.to_bytes(4, 'little')
 
 
 def loads_result(data: Buffer) -> Any:
@@ -138,13 +138,13 @@ def loads_result(data: Buffer) -> Any:
         return data[1:] if isinstance(data, bytes) else bytes(memoryview(data)[1:])
     if tag == NONE:
         return None
-    raise ValueError(f"a result with the unknown tag {tag}")
+    raise ValueError(f'a result with the unknown tag {tag}')
 
 
 def name_of(function: Any) -> str:
     """A name for messages."""
-    name = getattr(function, "__qualname__", None)
-    return name if isinstance(name, str) else f"a {type(function).__name__}"
+    name = getattr(function, '__qualname__', None)
+    return name if isinstance(name, str) else f'a {type(function).__name__}'
 
 
 def _dumps_named(value: Any, parts: Callable[[], list[tuple[str, Any]]]) -> bytes:
@@ -155,8 +155,8 @@ def _dumps_named(value: Any, parts: Callable[[], list[tuple[str, Any]]]) -> byte
     for name, part in parts():
         other = _pickling_error(part)
         if not isinstance(other, bytes):
-            raise PicklingError(f"{name} cannot be pickled: {_text(other)}") from other
-    raise PicklingError(f"cannot be pickled: {_text(error)}") from error
+            raise PicklingError(f'{name} cannot be pickled: {_text(other)}') from other
+    raise PicklingError(f'cannot be pickled: {_text(error)}') from error
 
 
 def _pickling_error(value: Any) -> bytes | BaseException:
@@ -173,29 +173,29 @@ def _pickling_error(value: Any) -> bytes | BaseException:
 def _text(error: BaseException) -> str:
     from parallel_glib._exceptions import safe_text
 
-    return f"{type(error).__name__}: {safe_text(error)}"
+    return f'{type(error).__name__}: {safe_text(error)}'
 
 
 def _argument_parts(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[tuple[str, Any]]:
     parts = [
-        (f"argument {i} of {name} (a {type(arg).__name__})", arg) for i, arg in enumerate(args, 1)
+        (f'argument {i} of {name} (a {type(arg).__name__})', arg) for i, arg in enumerate(args, 1)
     ]
     return parts + [
-        (f"argument {key} of {name} (a {type(arg).__name__})", arg) for key, arg in kwargs.items()
+        (f'argument {key} of {name} (a {type(arg).__name__})', arg) for key, arg in kwargs.items()
     ]
 
 
 def _setup_parts(setup: dict[str, Any]) -> list[tuple[str, Any]]:
     parts = [
-        (f"the {key} {name_of(setup[key])}", setup[key])
-        for key in ("initializer", "task", "onexit")
+        (f'the {key} {name_of(setup[key])}', setup[key])
+        for key in ('initializer', 'task', 'onexit')
     ]
     return (
         parts
-        + _argument_parts("the initializer", setup["initargs"], {})
-        + _argument_parts("the task", setup["args"], setup["kwargs"])
+        + _argument_parts('the initializer', setup['initargs'], {})
+        + _argument_parts('the task', setup['args'], setup['kwargs'])
     )
 
 
@@ -204,11 +204,11 @@ def _plain_setup(environ: Mapping[str, str] | None, cwd: str | None) -> dict[str
     import os
 
     plain: dict[str, Any] = {
-        "sys_path": [os.path.abspath(path) for path in sys.path],
-        "argv": list(getattr(sys, "argv", [""])),
-        "environ": dict(environ) if environ is not None else None,
-        "cwd": cwd,
-        "authkey": _authkey(),
+        'sys_path': [os.path.abspath(path) for path in sys.path],
+        'argv': list(getattr(sys, 'argv', [''])),
+        'environ': dict(environ) if environ is not None else None,
+        'cwd': cwd,
+        'authkey': _authkey(),
     }
     if _cloudpickle() is None:  # It pickles what is in __main__ by value.
         plain.update(_main_of_caller())
@@ -217,7 +217,7 @@ def _plain_setup(environ: Mapping[str, str] | None, cwd: str | None) -> dict[str
 
 def _authkey() -> bytes | None:
     """What the proxies of multiprocessing's managers show to them; None if nobody uses it."""
-    process = sys.modules.get("multiprocessing.process")
+    process = sys.modules.get('multiprocessing.process')
     return bytes(process.current_process().authkey) if process is not None else None
 
 
@@ -225,12 +225,12 @@ def _main_of_caller() -> dict[str, str]:
     """Where the worker finds the __main__ of this process, as in multiprocessing.spawn."""
     import os
 
-    main = sys.modules["__main__"]
-    name = getattr(getattr(main, "__spec__", None), "name", None)
+    main = sys.modules['__main__']
+    name = getattr(getattr(main, '__spec__', None), 'name', None)
     if name is not None:
-        return {} if name == "__main__" or name.endswith(".__main__") else {"main_module": name}
-    path = getattr(main, "__file__", None)
-    return {"main_path": os.path.abspath(path)} if path is not None else {}
+        return {} if name == '__main__' or name.endswith('.__main__') else {'main_module': name}
+    path = getattr(main, '__file__', None)
+    return {'main_path': os.path.abspath(path)} if path is not None else {}
 
 
 def _cloudpickle() -> Any:
@@ -247,14 +247,14 @@ def _cloudpickle() -> Any:
 
 def worker_command(python: str | None = None) -> list[str]:
     """The command of a worker. Not with -m, which takes longer."""
-    return _command("_worker", python)
+    return _command('_worker', python)
 
 
 def server_command(python: str | None = None, preload: Iterable[str] = ()) -> list[str]:
     """The command of a server that forks workers."""
-    command = _command("_forkserver", python)
-    modules = ",".join(preload)
-    return command + ["--sys-path", _joined_path()] + (["--preload", modules] if modules else [])
+    command = _command('_forkserver', python)
+    modules = ','.join(preload)
+    return command + ['--sys-path', _joined_path()] + (['--preload', modules] if modules else [])
 
 
 def _command(module: str, python: str | None) -> list[str]:
@@ -265,9 +265,9 @@ def _command(module: str, python: str | None) -> list[str]:
     # As multiprocessing does.
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     code = (
-        f"import sys; sys.path.insert(0, {root!r}); from parallel_glib.{module} import main; main()"
+        f'import sys; sys.path.insert(0, {root!r}); from parallel_glib.{module} import main; main()'
     )
-    return [python or sys.executable, *flags, "-c", code]
+    return [python or sys.executable, *flags, '-c', code]
 
 
 def _joined_path() -> str:
@@ -288,20 +288,20 @@ def apply_setup(plain: dict[str, Any]) -> None:
     """Makes this process like its caller, as far as unpickling what comes from there needs it."""
     import os
 
-    sys.path[:] = plain["sys_path"]
-    sys.argv[:] = plain["argv"]
-    if plain["cwd"] is not None:
-        os.chdir(plain["cwd"])
-    if plain["environ"] is not None:
+    sys.path[:] = plain['sys_path']
+    sys.argv[:] = plain['argv']
+    if plain['cwd'] is not None:
+        os.chdir(plain['cwd'])
+    if plain['environ'] is not None:
         # What is the library's own, its marks for example, stays.
-        own = {key: value for key, value in os.environ.items() if key.startswith("PARALLEL_GLIB_")}
+        own = {key: value for key, value in os.environ.items() if key.startswith('PARALLEL_GLIB_')}
         os.environ.clear()
-        os.environ.update({**plain["environ"], **own})
-    if plain["authkey"] is not None:
+        os.environ.update({**plain['environ'], **own})
+    if plain['authkey'] is not None:
         from multiprocessing import process
 
-        process.current_process().authkey = plain["authkey"]
-    if "main_module" in plain or "main_path" in plain:
+        process.current_process().authkey = plain['authkey']
+    if 'main_module' in plain or 'main_path' in plain:
         _import_main(plain)
 
 
@@ -310,25 +310,25 @@ def _import_main(plain: dict[str, Any]) -> None:
     import runpy
     import types
 
-    name = plain.get("main_module")
-    old = sys.modules["__main__"]
+    name = plain.get('main_module')
+    old = sys.modules['__main__']
     if name is not None:
-        if getattr(getattr(old, "__spec__", None), "name", None) == name:
+        if getattr(getattr(old, '__spec__', None), 'name', None) == name:
             return
-        content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
+        content = runpy.run_module(name, run_name='__mp_main__', alter_sys=True)
     else:
-        if getattr(old, "__file__", None) == plain["main_path"]:
+        if getattr(old, '__file__', None) == plain['main_path']:
             return
-        content = runpy.run_path(plain["main_path"], run_name="__mp_main__")
-    main = types.ModuleType("__mp_main__")
+        content = runpy.run_path(plain['main_path'], run_name='__mp_main__')
+    main = types.ModuleType('__mp_main__')
     main.__dict__.update(content)
-    sys.modules["__main__"] = sys.modules["__mp_main__"] = main
+    sys.modules['__main__'] = sys.modules['__mp_main__'] = main
 
 
 def load_callables(plain: dict[str, Any], functions: Sequence[Any]) -> dict[str, Any]:
     """The callables of a setup: unpickled or inherited."""
-    number = plain["inherited"]
-    return loads(plain["callables"]) if number is None else functions[number]
+    number = plain['inherited']
+    return loads(plain['callables']) if number is None else functions[number]
 
 
 def load_request(
@@ -337,27 +337,27 @@ def load_request(
     """The call that an input asks for. Raises whatever its unpickling does."""
     tag = data[0]
     if tag == INPUT:
-        if setup["task"] is None:
-            raise ValueError("an input for a task, but the setup has none")
-        return setup["task"], setup["args"] + loads(data[1:]), setup["kwargs"]
+        if setup['task'] is None:
+            raise ValueError('an input for a task, but the setup has none')
+        return setup['task'], setup['args'] + loads(data[1:]), setup['kwargs']
     if tag == CALL:
         return loads(data[1:])
     if tag == INHERITED:
-        inherited = functions[int.from_bytes(data[1:5], "little")]
+        inherited = functions[int.from_bytes(data[1:5], 'little')]
         return inherited if isinstance(inherited, tuple) else (inherited, (), {})
-    raise ValueError(f"an input with the unknown tag {tag}")
+    raise ValueError(f'an input with the unknown tag {tag}')
 
 
 def dumps_result(value: Any) -> tuple[bytes, bytes]:
     """The result as its tag and what follows it, which is not copied if it is bytes."""
     if value is None:
-        return b"N", b""
+        return b'N', b''
     if type(value) is bytes:
-        return b"B", value
+        return b'B', value
     try:
-        return b"P", dumps(value, PROTOCOL)
+        return b'P', dumps(value, PROTOCOL)
     except Exception:  # pylint: disable=broad-except
         cloudpickle = _cloudpickle()
         if cloudpickle is None:
             raise
-    return b"P", cloudpickle.dumps(value, protocol=PROTOCOL)
+    return b'P', cloudpickle.dumps(value, protocol=PROTOCOL)

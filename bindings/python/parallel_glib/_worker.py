@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     # By -m or by its path. The module is needed under its own name, where heartbeat() finds the
     # worker.
     if not __package__:
@@ -53,14 +53,14 @@ first.
 HEARTBEAT_INTERVAL = 0.2
 STATUS_LIMIT = 1024
 
-_HEAD = Struct("<IB")
-_START = Struct("<4sHHI16s")
-_READY = Struct("<HHIB")
-_REQUEST = Struct("<QBI")
-_RESULT_HEAD = Struct("<IBQB")
-_OUTCOME_HEAD = Struct("<IBB")
-_SERIAL = Struct("<Q")
-_ALIVE = Struct("<IBd")
+_HEAD = Struct('<IB')
+_START = Struct('<4sHHI16s')
+_READY = Struct('<HHIB')
+_REQUEST = Struct('<QBI')
+_RESULT_HEAD = Struct('<IBQB')
+_OUTCOME_HEAD = Struct('<IBB')
+_SERIAL = Struct('<Q')
+_ALIVE = Struct('<IBd')
 
 _DONE, _FAILED, _NOTHING = 0, 1, 2
 _OWN_FILES = (__file__, _transport.__file__)
@@ -114,7 +114,7 @@ class _Output(io.FileIO):
     """The lowest layer of sys.stdout and sys.stderr: writes all of what it is given."""
 
     def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
+        view = memoryview(data).cast('B')
         done = 0
         while done < len(view):
             count = super().write(view[done:])
@@ -129,8 +129,8 @@ def _text_output(descriptor: int, errors: str) -> io.TextIOWrapper:
     """Unbuffered: what print(), os.write() and other programs write stays in order, and nothing is
     lost in a crash.
     """
-    raw = _Output(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(raw, "utf-8", errors, None, True, True)  # type: ignore[arg-type]
+    raw = _Output(descriptor, 'w', closefd=False)
+    return io.TextIOWrapper(raw, 'utf-8', errors, None, True, True)  # type: ignore[arg-type]
 
 
 class _Input:
@@ -140,7 +140,7 @@ class _Input:
         self.descriptor = descriptor
         self.limit = FIRST_LIMIT
         self.received: list[int] = []
-        self._data = b""
+        self._data = b''
         self._at = 0
         self._first = True
 
@@ -149,7 +149,7 @@ class _Input:
         self._need(5)
         length, kind = _HEAD.unpack_from(self._data, self._at)
         if not 1 <= length <= self.limit:
-            raise ProtocolError(f"a frame of {length} bytes, of which the limit is {self.limit}")
+            raise ProtocolError(f'a frame of {length} bytes, of which the limit is {self.limit}')
         start = self._at + 5
         end = self._at + 4 + length
         if end <= len(self._data):
@@ -174,7 +174,7 @@ class _Input:
         payload = memoryview(bytearray(size))
         filled = len(self._data) - start
         payload[:filled] = memoryview(self._data)[start:]
-        self._data, self._at = b"", 0
+        self._data, self._at = b'', 0
         while filled < size:
             count = os.readv(self.descriptor, [payload[filled:]])
             if count == 0:
@@ -198,7 +198,7 @@ class _Input:
         sock.close()
         for level, kind, payload in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-                self.received += memoryview(payload[: len(payload) // 4 * 4]).cast("i")
+                self.received += memoryview(payload[: len(payload) // 4 * 4]).cast('i')
         return data
 
 
@@ -216,8 +216,8 @@ class Worker:
         self._claims = self._stacks = -1
         self._claimed = 0
         self._may_set_up = True
-        self._setup: dict[str, Any] = {"task": None, "args": (), "kwargs": {}, "onexit": None}
-        self._token = b""
+        self._setup: dict[str, Any] = {'task': None, 'args': (), 'kwargs': {}, 'onexit': None}
+        self._token = b''
         self._is_fork = False
         originals = (stdin_fd, stdout_fd, stderr_fd)
         self._input = _Input(_private(stdin_fd))
@@ -231,7 +231,7 @@ class Worker:
 
     def take_over(self) -> None:
         """Gives the process the descriptors, streams and handlers that steps find."""
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        null = os.open('/dev/null', os.O_RDONLY | os.O_CLOEXEC)
         for descriptor, source in enumerate((null, self._output, self._output)):
             os.dup2(source, descriptor)
         os.close(null)
@@ -241,10 +241,10 @@ class Worker:
             (sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__)
         )
         sys.stdin = sys.__stdin__ = open(
-            0, encoding="utf-8", errors="surrogateescape", closefd=False
+            0, encoding='utf-8', errors='surrogateescape', closefd=False
         )
-        sys.stdout = sys.__stdout__ = _text_output(1, "surrogateescape")  # type: ignore[misc]
-        sys.stderr = sys.__stderr__ = _text_output(2, "backslashreplace")  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = _text_output(1, 'surrogateescape')  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = _text_output(2, 'backslashreplace')  # type: ignore[misc]
         self._stdout, self._stderr = sys.stdout, sys.stderr
         faulthandler.enable(self._output)
         os.register_at_fork(after_in_child=self._forked)
@@ -282,7 +282,7 @@ class Worker:
         except (EndOfInput, ConnectionError):
             os._exit(1)
         except (ProtocolError, StructError) as error:
-            write_all(self._output, [f"parallel-glib worker: malformed frame: {error}\n".encode()])
+            write_all(self._output, [f'parallel-glib worker: malformed frame: {error}\n'.encode()])
             os._exit(os.EX_PROTOCOL)
         except KeyboardInterrupt:  # Between two steps.
             os._exit(128 + _signal.SIGINT)
@@ -290,10 +290,10 @@ class Worker:
     def _handshake(self) -> None:
         kind, payload = self._input.next()
         if kind != START or len(payload) != _START.size:
-            raise ProtocolError("no START")
+            raise ProtocolError('no START')
         magic, version, descriptors, limit, self._token = _START.unpack(payload)
-        if magic != b"PGLW" or version != VERSION:
-            raise ProtocolError(f"START of the version {version}")
+        if magic != b'PGLW' or version != VERSION:
+            raise ProtocolError(f'START of the version {version}')
         got = self._accept_descriptors(descriptors)
         self._input.limit = limit
         signal = self._register_stacks()
@@ -306,7 +306,7 @@ class Worker:
         """
         received = self._input.received
         bits = [bit for bit in (CLAIMS, STACKS) if announced & bit]
-        if len(received) != bin(announced).count("1"):
+        if len(received) != bin(announced).count('1'):
             bits = []
         for bit, descriptor in zip(bits, received):
             if bit == CLAIMS:
@@ -334,12 +334,12 @@ class Worker:
         elif kind == LEAVE and not payload:
             self._leave()
         else:
-            raise ProtocolError(f"the kind {kind} with {len(payload)} bytes")
+            raise ProtocolError(f'the kind {kind} with {len(payload)} bytes')
 
     def _set_up(self, payload: memoryview) -> None:
         outcome = self._attempt(self._do_setup, payload)
         self._mark(0)
-        self._send(SET_UP, b"", outcome)
+        self._send(SET_UP, b'', outcome)
 
     def _do_setup(self, payload: memoryview) -> tuple[int, bytes, bytes]:
         try:
@@ -349,10 +349,10 @@ class Worker:
         except BaseException as error:  # pylint: disable=broad-except
             return self._failure(error, _exceptions.SETUP)
         self._setup = setup
-        if setup["initializer"] is None:
-            return _DONE, b"", b""
-        outcome = self._call(setup["initializer"], setup["initargs"], {})
-        return (_DONE, b"", b"") if outcome[0] == _DONE else outcome
+        if setup['initializer'] is None:
+            return _DONE, b'', b''
+        outcome = self._call(setup['initializer'], setup['initargs'], {})
+        return (_DONE, b'', b'') if outcome[0] == _DONE else outcome
 
     def _run(self, payload: memoryview) -> None:
         at = 0
@@ -361,7 +361,7 @@ class Worker:
             at += _REQUEST.size
             if size > len(payload) - at or flags & ~CLAIMED or serial <= self._serial:
                 raise ProtocolError(
-                    f"the request {serial} after {self._serial}, of {size} bytes, flags {flags}"
+                    f'the request {serial} after {self._serial}, of {size} bytes, flags {flags}'
                 )
             self._serial = serial
             if not flags or self._claim(serial):
@@ -373,7 +373,7 @@ class Worker:
     def _claim(self, serial: int) -> bool:
         """Whether the request is this worker's, and not one that the runner has taken back."""
         if self._claims < 0:
-            raise ProtocolError("a claimed request without a pipe of claims")
+            raise ProtocolError('a claimed request without a pipe of claims')
         if self._claimed == 0:
             try:
                 data = os.read(self._claims, 8)
@@ -385,23 +385,23 @@ class Worker:
         if self._claimed > serial:
             return False
         if self._claimed < serial:
-            raise ProtocolError(f"the request {serial}, but the claim of {self._claimed}")
+            raise ProtocolError(f'the request {serial}, but the claim of {self._claimed}')
         self._claimed = 0
         return True
 
     def _leave(self) -> NoReturn:
         import atexit
 
-        outcome: tuple[int, bytes, bytes] = (_NOTHING, b"", b"")
-        if self._setup["onexit"] is not None:
+        outcome: tuple[int, bytes, bytes] = (_NOTHING, b'', b'')
+        if self._setup['onexit'] is not None:
             outcome = self._attempt(self._do_onexit, None)
         atexit._run_exitfuncs()  # type: ignore[attr-defined]
         self._flush()
-        self._send(LEFT, b"", outcome)
+        self._send(LEFT, b'', outcome)
         os._exit(0)  # Not sys.exit(), which waits for threads that steps have left behind.
 
     def _do_onexit(self, _none: None) -> tuple[int, bytes, bytes]:
-        return self._call(self._setup["onexit"], (), {})
+        return self._call(self._setup['onexit'], (), {})
 
     # Steps
 
@@ -454,7 +454,7 @@ class Worker:
         if self._is_fork:  # Nobody asks for it, so that it is only seen here.
             sys.excepthook(type(error), error, error.__traceback__)
             raise error
-        return _FAILED, b"", self._pack(*_exceptions.describe(error, kind, _OWN_FILES))
+        return _FAILED, b'', self._pack(*_exceptions.describe(error, kind, _OWN_FILES))
 
     def _pack(self, message: bytes, details: dict[str, Any]) -> bytes:
         return _exceptions.pack(message, details, self._input.limit - 10)
@@ -488,10 +488,10 @@ class Worker:
 
     def _too_long(self, length: int) -> tuple[int, bytes, bytes]:
         text = (
-            f"the result is too long: a frame of {length} bytes, "
-            f"of which the limit is {self._input.limit}"
+            f'the result is too long: a frame of {length} bytes, '
+            f'of which the limit is {self._input.limit}'
         )
-        return _FAILED, b"", self._pack(*_exceptions.describe_text(text, _exceptions.RESULT))
+        return _FAILED, b'', self._pack(*_exceptions.describe_text(text, _exceptions.RESULT))
 
     def heartbeat(self, progress: float | None, status: str | None) -> None:
         """Sends ALIVE if it is time for one. It never waits: where something is being sent, the
@@ -504,14 +504,14 @@ class Worker:
             if self._in_step and now >= self._next_heartbeat:
                 self._next_heartbeat = now + HEARTBEAT_INTERVAL
                 self._send_alive(
-                    -1.0 if progress is None else min(max(float(progress), 0.0), 1.0), status or ""
+                    -1.0 if progress is None else min(max(float(progress), 0.0), 1.0), status or ''
                 )
         finally:
             self._lock.release()
 
     def _send_alive(self, progress: float, status: str) -> None:
         # Short, so that the pipe takes it in one piece, whatever comes in between.
-        text = status.encode("utf-8", "replace")[:STATUS_LIMIT].decode("utf-8", "ignore").encode()
+        text = status.encode('utf-8', 'replace')[:STATUS_LIMIT].decode('utf-8', 'ignore').encode()
         write_all(self._answers, [_ALIVE.pack(9 + len(text), ALIVE, progress) + text])
 
 
