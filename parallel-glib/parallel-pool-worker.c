@@ -441,6 +441,9 @@ frame_cb (gpointer  owner,
           await_end (self);
         }
     }
+  else if ((kind == PARALLEL_FRAME_READY || kind == PARALLEL_FRAME_SET_UP) && !self->was_up &&
+           self->state == PARALLEL_POOL_WORKER_LEAVING)
+    ;   /* it was not needed any more before it was ready */
   else if (self->state < PARALLEL_POOL_WORKER_STOPPING)
     g_set_error (&error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "it has sent a frame of the kind %u, which has no place here",
                  kind);

@@ -283,7 +283,7 @@ readable_cb (int          fd,
 {
   ParallelServerLink *self = user_data;
   guint8 packet[64];
-  gssize n;
+  gssize n = 0;
 
   while (self->fd >= 0 && (n = recv (self->fd, packet, sizeof packet, MSG_DONTWAIT)) > 0)
     take_packet (self, packet, n);

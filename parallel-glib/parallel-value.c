@@ -7,6 +7,9 @@
 
 #define MAX_TEXT 200    /* bytes of a value's text */
 
+/* The size of a variant that is printed. */
+#define MAX_PRINTED 4096
+
 /* Cuts @text, valid UTF-8, to at most MAX_TEXT bytes and an ellipsis. */
 static char *
 take_bounded (char *text)
@@ -19,6 +22,17 @@ take_bounded (char *text)
   end = g_utf8_find_prev_char (text, text + MAX_TEXT + 1);
   memcpy (text + (end - text), "…", strlen ("…") + 1);
   return text;
+}
+
+/* To print a big one takes seconds, and nobody would see more than its beginning. */
+static char *
+describe_variant (GVariant *variant)
+{
+  if (g_variant_get_size (variant) <= MAX_PRINTED)
+    return g_variant_print (variant, FALSE);
+
+  return g_strdup_printf ("%s of %" G_GSIZE_FORMAT " bytes", g_variant_get_type_string (variant),
+                          g_variant_get_size (variant));
 }
 
 char *
@@ -36,7 +50,7 @@ parallel_value_dup_text (const GValue *value)
       return string == NULL ? g_strdup ("NULL") : g_utf8_make_valid (string, -1);
     }
   if (G_VALUE_HOLDS_VARIANT (value) && g_value_get_variant (value) != NULL)
-    contents = g_variant_print (g_value_get_variant (value), FALSE);
+    contents = describe_variant (g_value_get_variant (value));
   else if (G_VALUE_HOLDS (value, G_TYPE_BYTES) && g_value_get_boxed (value) != NULL)
     contents = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes", g_bytes_get_size (g_value_get_boxed (value)));
   else

@@ -130,6 +130,7 @@ test_death_in_big_input (void)
   g_auto (GValue) input = G_VALUE_INIT;
   g_autoptr (ParallelStep) step = NULL;
   g_autoptr (GError) error = NULL;
+  g_autofree char *name = NULL;
 
   g_test_summary ("A worker that dies while it is sent 64 MiB");
   g_value_init (&input, G_TYPE_VARIANT);
@@ -140,6 +141,8 @@ test_death_in_big_input (void)
   error = worker_wait_for_failure (runner);
   test_assert_step_error (step, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT);
   g_assert_cmpint (parallel_step_get_term_signal (step), ==, SIGKILL);
+  name = parallel_step_dup_name (step);
+  g_assert_cmpstr (name, ==, "ay of 67108864 bytes");
   g_free ((gpointer) g_variant_get_data (g_value_get_variant (&input)));
 }
 
