@@ -35,14 +35,43 @@ check 'background-runner.c: the results in queue order' \
   same "$scratch/stdout" "$(sha256sum "$scratch"/{a,b,c}.txt)"
 check 'background-runner.c: the error names the failed step' grep -q not-there "$scratch/stderr"
 
+check 'worker.c: exit status' run 1 "$programs/worker" 2 3 -1 13 4
+check 'worker.c: output of the workers and results, in order' \
+  same "$scratch/stdout" $'squaring 2\nsquaring 3\nsquaring -1\nsquaring 13\nsquaring 4\n4\n9\n16'
+check 'worker.c: a failure' grep -q 'is negative' "$scratch/stderr"
+check 'worker.c: a crash' grep -q '13: .*signal' "$scratch/stderr"
+
 if [ -n "$python" ]; then
   check 'run_steps.py: exit status' run 0 "$python" "$sources/run_steps.py"
   check 'run_steps.py: output in the order of the list' \
     same <(head -n 3 "$scratch/stdout") $'first\nsecond\nthird'
   check 'run_steps.py: the error is caught' grep -q '1 of 3' "$scratch/stdout"
   check 'run_steps.py: the exit status of a step' grep -q 'exit status 7' "$scratch/stdout"
+
+  check 'functions.py: exit status' run 0 "$python" "$sources/functions.py"
+  check 'functions.py: output' same "$scratch/stdout" "first
+second
+slow b'second\\n' 42
+a.png at quality 85
+b.png at quality 85
+c.png at quality 85
+[8, 9]
+0 exit 3 parallel_glib.UnexpectedExit
+1 exception None ZeroDivisionError
+{2: 'fine'}"
+
+  check 'executor.py: exit status' run 0 "$python" "$sources/executor.py"
+  check 'executor.py: output' \
+    same "$scratch/stdout" $'SIGKILL\nstill here\n[0, 1, 4, 9]\n[1, 2, 3]'
+
+  check 'chromite.py: exit status' run 0 "$python" "$sources/chromite.py"
+  check 'chromite.py: output' same "$scratch/stdout" "arm64: shell
+arm64: kernel
+True <class 'ValueError'>: broken does not build for arm64
+[1, 2]
+[8, 9]"
 else
-  skip 'run_steps.py' 'no introspection, or no Python with gi'
+  skip 'the Python examples' 'no introspection, or no Python with gi'
 fi
 
 mkdir "$scratch/bin"

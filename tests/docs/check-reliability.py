@@ -21,7 +21,7 @@ def known_tests(tree):
 
 def main(tree):
     names = known_tests(tree)
-    files = {path.name for path in tree.glob('tests/**/test-*')}
+    files = {path.name for path in tree.glob('tests/**/test[-_]*')}
     page = (tree / 'docs' / 'reliability.md').read_text(encoding='utf-8')
     rows = [line.rsplit('|', 2)[1] for line in page.splitlines() if line.startswith('| ') and '`' in line]
     missing = []
