@@ -4,6 +4,8 @@
 import concurrent.futures
 import gc
 import os
+import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import weakref
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
-from parallel_glib import Executor, UnexpectedExit
+from parallel_glib import Executor, RemoteTraceback, UnexpectedExit
 
 
 def fail(text):
@@ -44,6 +46,13 @@ def test_lambdas(executor):
 
 def test_map(executor):
     assert list(executor.map(pow, range(5), [2] * 5)) == [0, 1, 4, 9, 16]
+
+
+def test_map_in_chunks(executor):
+    assert list(executor.map(pow, range(7), [2] * 7, chunksize=3)) == [0, 1, 4, 9, 16, 25, 36]
+    assert list(executor.map(lambda number: -number, range(3), chunksize=10)) == [0, -1, -2]
+    with pytest.raises(ValueError, match='chunksize must be >= 1'):
+        executor.map(pow, [1], [1], chunksize=0)
 
 
 def test_as_completed_and_wait(executor):
@@ -80,8 +89,23 @@ def test_submit_from_a_callback(executor):
 
 
 def test_callback_that_raises(executor, caplog):
-    executor.submit(int).add_done_callback(lambda future: fail('in callback'))
+    future = executor.submit(int)
+    future.add_done_callback(lambda future: fail('in callback'))
     assert executor.submit(int, 1).result(30) == 1
+    assert future.result(30) == 0
+
+
+def test_shutdown_in_a_callback(executor):
+    called = threading.Event()
+
+    def shut_down(future):
+        executor.shutdown()
+        called.set()
+
+    executor.submit(int).add_done_callback(shut_down)
+    assert called.wait(30)
+    with pytest.raises(RuntimeError, match='after shutdown'):
+        executor.submit(int)
 
 
 def test_submit_from_many_threads(executor):
@@ -152,6 +176,78 @@ def test_forgotten(backend):
 # Workers.
 
 
+def test_traceback_of_the_worker(processes):
+    with Executor(1) as executor:
+        error = executor.submit(fail, 'x').exception(30)
+    assert isinstance(error.__cause__, RemoteTraceback)
+    assert 'raise ValueError(text)' in str(error.__cause__)
+
+
+def test_callbacks_when_they_are_done(processes):
+    seen = []
+    with Executor(1) as executor:
+        blocker = executor.submit(time.sleep, 0.2)
+        futures = [executor.submit(int, number) for number in range(5)]
+        for future in [blocker, *futures]:
+            future.add_done_callback(seen.append)
+        assert futures[-1].cancel()
+        assert seen == [futures[-1]]
+    assert seen == [futures[-1], blocker, *futures[:-1]]
+
+
+def test_shutdown_after_what_cannot_be_pickled(processes):
+    with Executor(2) as executor:
+        executor.submit(int).result(30)
+        future = executor.submit(print, threading.Lock())
+        executor.shutdown(wait=False)
+        assert isinstance(future.exception(30), pickle.PicklingError)
+
+
+class ExitsWhenItArrives:
+    def __reduce__(self):
+        return sys.exit, (3,)
+
+
+def test_result_that_exits_when_it_arrives(processes):
+    with Executor(1) as executor:
+        future = executor.submit(ExitsWhenItArrives)
+        assert future.exception(30) is not None
+
+
+def test_idle_worker_is_used_again(processes):
+    with Executor(4) as executor:
+        assert len({executor.submit(os.getpid).result(30) for _ in range(4)}) == 1
+
+
+def pid_later():
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def test_no_more_than_max_workers(processes):
+    with Executor(3) as executor:
+        futures = [executor.submit(pid_later) for _ in range(30)]
+        assert len({future.result(30) for future in futures}) <= 3
+
+
+def test_no_process_is_left(processes):
+    with Executor(2) as executor:
+        pids = [future.result(30) for future in [executor.submit(pid_later) for _ in range(4)]]
+    deadline = time.monotonic() + 5
+    while any(map(runs, pids)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(runs, pids))
+
+
+def runs(pid):
+    """Whether it does, and has not only not been reaped, which may be for init to do."""
+    try:
+        stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except OSError:
+        return False
+    return stat.rpartition(')')[2].split()[0] not in 'ZX'
+
+
 def test_initializer_that_fails(processes):
     with Executor(2, initializer=fail, initargs=('not today',)) as executor:
         future = executor.submit(int)
@@ -203,8 +299,10 @@ def test_worker_killed(processes):
         after = executor.submit(int, 2)
         assert (before.result(30), after.result(30)) == (1, 2)
         error = killed.exception(30)
+        assert executor.submit(int, 3).result(30) == 3
     assert isinstance(error, UnexpectedExit)
     assert error.signal_name == 'SIGKILL'
+    assert 'killed' in str(error)
 
 
 def test_worker_killed_breaks_if_asked(processes):
@@ -232,13 +330,14 @@ import parallel_glib
 def late(path):
     time.sleep(0.3)
     open(path, 'w').close()
+parallel_glib.set_start_method(sys.argv[1])
 executor = parallel_glib.Executor(1)
-for name in sys.argv[1:]:
+for name in sys.argv[2:]:
     executor.submit(late, name)
 '''
 
 
 def test_end_of_the_program_with_work_pending(processes, tmp_path):
     names = [str(tmp_path / name) for name in 'abc']
-    subprocess.run([sys.executable, '-c', SCRIPT, *names], check=True, timeout=60)
+    subprocess.run([sys.executable, '-c', SCRIPT, processes, *names], check=True, timeout=60)
     assert len(list(tmp_path.iterdir())) == 3

@@ -55,6 +55,11 @@ def call(
     return function(*args, **(kwargs or {}))
 
 
+def call_each(function: Callable[..., Any], inputs: Sequence[Sequence[Any]]) -> list[Any]:
+    """Several calls that travel together."""
+    return [function(*args) for args in inputs]
+
+
 class Table:
     """The same for functions that are known beforehand and cannot travel: an input is a number."""
 

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
+import itertools
 import os
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from ._calls import call_each
 from ._pool import Pool
 
 T = TypeVar('T')
@@ -81,6 +84,30 @@ class Executor(concurrent.futures.Executor):
         """
         return self._pool.submit(fn, args, kwargs)
 
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[T]:
+        """Calls fn with the first of each iterable, then the second, ...; the results in order.
+
+        timeout: seconds from now on within which each result must be there when it is asked for
+        chunksize: so many calls travel together, which is faster if each is short
+
+        >>> from parallel_glib import testing
+        >>> with testing.serial(), Executor() as executor:
+        ...     list(executor.map(pow, [2, 3, 4], [3, 2, 1], chunksize=2))
+        [8, 9, 4]
+        """
+        if chunksize < 1:
+            raise ValueError('chunksize must be >= 1')
+        if chunksize == 1:
+            return super().map(fn, *iterables, timeout=timeout)
+        calls = functools.partial(call_each, fn)
+        return _unpacked(super().map(calls, _chunks(zip(*iterables), chunksize), timeout=timeout))
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more calls; with `wait`, returns when those that it has are done.
 
@@ -93,3 +120,16 @@ class Executor(concurrent.futures.Executor):
         self._pool.shut_down(cancel_futures=cancel_futures)
         if wait:
             self._pool.join()
+
+
+def _chunks(values: Iterator[T], size: int) -> Iterator[list[T]]:
+    while chunk := list(itertools.islice(values, size)):
+        yield chunk
+
+
+def _unpacked(chunks: Iterator[list[T]]) -> Iterator[T]:
+    """What they hold, without a reference to what was handed out."""
+    for chunk in chunks:
+        chunk.reverse()
+        while chunk:
+            yield chunk.pop()

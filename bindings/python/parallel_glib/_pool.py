@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import collections
 import threading
+import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -100,6 +101,7 @@ class Pool:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+            self._thread = None
 
     # How the work is done.
 
@@ -128,19 +130,31 @@ class Pool:
     def _pump(self) -> None:
         run = self._run
         assert run is not None
-        while True:
-            step = run.next(until=self._is_done)
-            if step is not None:
-                self._take(step)
-            elif run.is_over:
-                break
-            elif self._is_done():
-                run.close()
-                while (step := run.next()) is not None:
-                    self._take(step)
-                break
+        try:
+            while not run.is_over:
+                if self._take_next(run, until=self._is_done):
+                    continue
+                if self._is_done():
+                    run.close()
+                    while self._take_next(run):
+                        pass
+                    break
+        except BaseException:  # such as sys.exit() where a result is unpickled
+            # As text: the frames would keep this thread.
+            text = f'the executor has stopped:\n{traceback.format_exc()}'
+            with self._lock:
+                self._broken = self._broken or BrokenProcessPool(text)
+            run.halt()
         run.finish()
         self._fail_rest()
+
+    def _take_next(self, run: Run, until: Callable[[], bool] | None = None) -> bool:
+        """Nothing of a step is left in the thread while it waits for another."""
+        step = run.next(until=until)
+        if step is None:
+            return False
+        self._take(step)
+        return True
 
     def _is_done(self) -> bool:
         with self._lock:
