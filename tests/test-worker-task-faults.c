@@ -386,6 +386,7 @@ test_never_started (void)
 /* Two steps at the same time, so that there are two workers, and then their end as @onexit says. */
 static ParallelBackgroundTaskRunner *
 run_with_onexit (const char     *onexit,
+                 double          exit_timeout,
                  GOutputStream **sink)
 {
   g_autoptr (ParallelTask) task = worker_task_new ();
@@ -396,6 +397,7 @@ run_with_onexit (const char     *onexit,
   g_autoptr (ParallelStep) second = NULL;
 
   *sink = test_capture (runner);
+  parallel_background_task_runner_set_exit_timeout (runner, exit_timeout);
   parallel_background_task_runner_set_max_parallel (runner, 2);
   parallel_worker_task_set_environ (PARALLEL_WORKER_TASK (task), (const char * const *) env);
   parallel_worker_task_set_has_onexit (PARALLEL_WORKER_TASK (task), TRUE);
@@ -412,7 +414,7 @@ static void
 test_onexit (void)
 {
   GOutputStream *sink;
-  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit ("well", &sink);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit ("well", 0, &sink);
   g_autofree char *printed = NULL;
 
   g_test_summary ("The onexit runs once in each worker that has done something, and its output is printed");
@@ -429,10 +431,9 @@ assert_onexit_fails (const char *onexit,
                      const char *text)
 {
   GOutputStream *sink;
-  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit (onexit, &sink);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit (onexit, 0.3 * test_time_factor (), &sink);
   g_autoptr (GPtrArray) failures = NULL;
 
-  parallel_background_task_runner_set_exit_timeout (runner, 0.3 * test_time_factor ());
   g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
   failures = parallel_background_task_runner_dup_failures (runner);
   g_assert_cmpuint (failures->len, ==, 2);
