@@ -61,9 +61,9 @@ def test_what_was_there_stays():
     assert Parallel.Step(task=echo()).get_input() is None
     runner = Parallel.BackgroundTaskRunner.new(echo())
     runner.set_keep_steps(Parallel.KeepSteps.ALL)
+    runner.set_output_mode(Parallel.OutputMode.NONE)
     assert runner.put('0') and runner.put_string('0')
     runner.close()
-    runner.set_output_mode(Parallel.OutputMode.NONE)
     assert runner.wait(None)
     assert len(runner.dup_steps()) == 2
 
