@@ -161,4 +161,7 @@ def checked_function(what: str, function: Any) -> None:
 
 def is_step(value: Any) -> bool:
     """Whether it is a Parallel.Step, without loading the library for the question."""
-    return type(value).__name__ == 'Step' and type(value).__module__ == 'gi.repository.Parallel'
+    return any(
+        cls.__name__ == 'Step' and cls.__module__ == 'gi.repository.Parallel'
+        for cls in type(value).__mro__
+    )
