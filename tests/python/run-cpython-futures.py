@@ -5,7 +5,10 @@ parallel_glib.Executor and reports each as a line of TAP.
 
 They are those of the installed interpreter (Debian's libpython3.11-testsuite). Its mixins of tests
 are put together with the executor of cpython_adapter.py. What is not run is in SKIPPED, with the
-reason; where Executor does more than CPython's, what it does instead is in OTHERWISE.
+reason; where a future has another error than CPython's, it is in OTHERWISE.
+
+Not taken at all: FutureTests, which are about concurrent.futures.Future alone, and what is written
+for the threads of ThreadPoolExecutor.
 """
 
 import contextlib
@@ -107,7 +110,8 @@ class FailingInitializerTests(cpython.FailingInitializerMixin):
     @contextlib.contextmanager
     def _assert_logged(self, message):
         yield
-        with self.assertRaisesRegex(cpython.BrokenProcessPool, message.removeprefix('ValueError: ')):
+        text = message.removeprefix('ValueError: ')
+        with self.assertRaisesRegex(cpython.BrokenProcessPool, text):
             self.executor.submit(int)
 
 

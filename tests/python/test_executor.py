@@ -292,6 +292,15 @@ def test_shutdown_without_waiting(processes):
     assert [future.result(30) for future in futures] == list(range(10))
 
 
+def test_shutdown_cancels_without_waiting(processes):
+    executor = Executor(1)
+    running = executor.submit(time.sleep, 0.2)
+    futures = [executor.submit(int, number) for number in range(10)]
+    executor.shutdown(wait=False, cancel_futures=True)
+    assert futures[-1].cancelled()
+    assert running.result(30) is None
+
+
 def test_worker_killed(processes):
     with Executor(1) as executor:
         before = executor.submit(int, 1)
@@ -302,7 +311,7 @@ def test_worker_killed(processes):
         assert executor.submit(int, 3).result(30) == 3
     assert isinstance(error, UnexpectedExit)
     assert error.signal_name == 'SIGKILL'
-    assert 'killed' in str(error)
+    assert 'signal 9' in str(error)
 
 
 def test_worker_killed_breaks_if_asked(processes):
