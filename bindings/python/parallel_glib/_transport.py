@@ -153,6 +153,9 @@ def _plain_setup(environ: Mapping[str, str] | None, cwd: str | None) -> dict[str
     import os
     plain: dict[str, Any] = {"sys_path": [os.path.abspath(path) for path in sys.path], "argv": list(getattr(sys, "argv", [""])),
                              "environ": dict(environ) if environ is not None else None, "cwd": cwd}
+    processes = sys.modules.get("multiprocessing.process")
+    if environ is not None and processes is not None:  # For the proxies of a multiprocessing.Manager.
+        plain["authkey"] = bytes(processes.current_process().authkey)
     if _cloudpickle() is None:  # It pickles what is in __main__ by value.
         plain.update(_main_of_caller())
     return plain
@@ -219,6 +222,9 @@ def apply_setup(plain: dict[str, Any]) -> None:
     import os
     sys.path[:] = plain["sys_path"]
     sys.argv[:] = plain["argv"]
+    if "authkey" in plain:
+        import multiprocessing.process
+        multiprocessing.process.current_process().authkey = plain["authkey"]
     if plain["cwd"] is not None:
         os.chdir(plain["cwd"])
     if plain["environ"] is not None:
