@@ -33,7 +33,7 @@
  * What a step prints, to its standard output or its standard error, and what the programs print that it has started, is one
  * stream: the step's standard output, in the order in which it was written.
  *
- * As long as the steps are short, under a millisecond, some wait in front of each worker. They are still
+ * As long as the steps are short, under half a millisecond, some wait in front of each worker. They are still
  * [enum@StepState] pending, and another worker gets them if theirs takes longer than expected.
  *
  * ## Threads

@@ -26,9 +26,6 @@ from test import test_concurrent_futures as cpython
 
 OWN = 'the same by what can be seen from outside: test_executor.py, '
 WITHOUT_STARTING = 'not about how processes start: run with forkserver only'
-NOT_WITH_AUTHKEY = (
-    'needs the authkey of multiprocessing, which the workers of a clean process do not have'
-)
 
 # By name, or by name and start method; the first that fits.
 SKIPPED = {
@@ -68,9 +65,6 @@ SKIPPED = {
     'Deadlock.test_shutdown_deadlock_pickle': (
         f'joins _executor_manager_thread; {OWN}test_shutdown_after_what_cannot_be_pickled'
     ),
-    # TODO: the workers should have it.
-    'Executor.test_ressources_gced_in_workers forkserver': NOT_WITH_AUTHKEY,
-    'Executor.test_ressources_gced_in_workers spawn': NOT_WITH_AUTHKEY,
     'Wait.* fork': WITHOUT_STARTING,
     'Wait.* spawn': WITHOUT_STARTING,
     'AsCompleted.* fork': WITHOUT_STARTING,

@@ -346,7 +346,7 @@ class ProcessRun:
             result = (
                 self._result(step, work) if self._settings.want_results and index >= 0 else None
             )
-        except Exception as error:  # whatever the user's constructor raises
+        except (Exception, SystemExit, GeneratorExit) as error:  # of the user's __setstate__
             failure = Failure.from_exception(
                 error,
                 name=name,
