@@ -84,6 +84,10 @@ OTHERWISE = {
         UnpicklingError,
         'the executor survives it, and only its future fails',
     ),
+    'test_exit_during_result_unpickle_in_result_handler': (
+        SystemExit,
+        'the executor survives it, and only its future fails',
+    ),
 }
 
 

@@ -194,7 +194,7 @@ class Worker:
         missing = size - len(parts[0])
         while missing:
             self._await(self.answers_fd)
-            data = os.read(self.answers_fd, missing)
+            data = os.read(self.answers_fd, min(missing, 1 << 20))
             if not data:
                 raise EOFError
             parts.append(data)
