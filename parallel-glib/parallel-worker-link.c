@@ -261,7 +261,7 @@ take_frames (ParallelWorkerLink *self,
              gsize               size)
 {
   g_autoptr (GError) error = NULL;
-  guint kind;
+  guint kind = 0;
 
   while (!self->broken)
     {

@@ -367,7 +367,7 @@ parallel_worker_pool_start_failed (ParallelWorkerPool *self,
   gint64 *oldest = &self->failed_starts[self->n_failed_starts++ % MAX_FAILED_STARTS];
 
   *oldest = now;
-  if (self->n_failed_starts >= MAX_FAILED_STARTS &&
+  if (self->broken == NULL && self->n_failed_starts >= MAX_FAILED_STARTS &&
       now - self->failed_starts[self->n_failed_starts % MAX_FAILED_STARTS] <= FAILED_STARTS_WINDOW)
     {
       self->broken = g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_POOL_BROKEN,
