@@ -208,7 +208,8 @@ parallel_worker_link_start (ParallelWorkerLink *self,
     n = sendmsg (self->input_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
 
-  return n == (gssize) head->len;
+  /* One that has ended already is seen elsewhere, with how it ended. */
+  return n == (gssize) head->len || (n < 0 && (errno == EPIPE || errno == ECONNRESET));
 }
 
 void
