@@ -195,7 +195,7 @@ PARENT_PLACES = {
     'result unpickling': lambda executor, action: executor.submit(unpickled_here, action),
 }
 CASES = [(place, action) for place in PLACES for action in ACTIONS]
-CASES += [(place, raise_error) for place in PARENT_PLACES]
+CASES += [(place, action) for place in PARENT_PLACES for action in (leave, raise_error)]
 
 
 @pytest.mark.parametrize('place, action', CASES)
@@ -214,6 +214,8 @@ def test_matrix(processes, place, action, from_callback):
             future.exception(30)
         elif (place, action) == ('collection', leave):
             future.exception(30)
+        elif action in (crash, leave_at_once):
+            assert isinstance(future.exception(30), UnexpectedExit)
         else:
             assert future.exception(30) is not None
         assert executor.submit(int, 5).result(30) == 5

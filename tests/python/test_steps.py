@@ -246,6 +246,29 @@ def test_two_hundred_megabytes(processes):
     assert len(result) == 200_000_000
 
 
+MEASURE_COPIES = """
+import resource
+from parallel_glib import run_parallel_steps
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+SIZE = 200_000_000
+run_parallel_steps([lambda: b'x'], return_values=True)
+before = peak()
+(result,) = run_parallel_steps([lambda: bytes(SIZE)], return_values=True)
+assert len(result) == SIZE
+print((peak() - before) / SIZE)
+"""
+
+
+@pytest.mark.start_methods('forkserver')
+def test_a_big_result_is_there_twice_at_most(processes):
+    command = [sys.executable, '-c', MEASURE_COPIES]
+    copies = float(subprocess.run(command, capture_output=True, check=True, timeout=100).stdout)
+    assert copies < 2.2
+
+
 def test_each_step_in_a_worker(processes):
     pids = run_parallel_steps([os.getpid] * 4, return_values=True)
     assert os.getpid() not in pids
