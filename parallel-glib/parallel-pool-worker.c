@@ -27,12 +27,6 @@
 
 /* ---- what is said to it ---- */
 
-static GBytes *
-take_bytes (GByteArray **array)
-{
-  return g_byte_array_free_to_bytes (g_steal_pointer (array));
-}
-
 static void
 send_head (ParallelPoolWorker *self,
            ParallelFrameKind   kind,
@@ -42,132 +36,8 @@ send_head (ParallelPoolWorker *self,
   g_autoptr (GBytes) bytes = NULL;
 
   parallel_frame_put_head (head, kind, size);
-  bytes = take_bytes (&head);
+  bytes = g_byte_array_free_to_bytes (g_steal_pointer (&head));
   parallel_worker_link_send (self->link, bytes);
-}
-
-/* Small inputs travel together with the head. */
-static void
-send_request (ParallelPoolWorker  *self,
-              GByteArray         **head,
-              ParallelPoolRequest *request)
-{
-  gsize size;
-  const guint8 *data = g_bytes_get_data (request->input, &size);
-
-  parallel_frame_put_request (*head, request->serial, request->claimed ? PARALLEL_FRAME_CLAIMED : 0, size);
-  if (size <= 4096)
-    g_byte_array_append (*head, data, size);
-  else
-    {
-      g_autoptr (GBytes) bytes = take_bytes (head);
-
-      parallel_worker_link_send (self->link, bytes);
-      parallel_worker_link_send (self->link, request->input);
-      *head = g_byte_array_new ();
-    }
-  g_clear_pointer (&request->input, g_bytes_unref);
-}
-
-/* FALSE: the pipe is full, which it never is, or the worker is gone. */
-static gboolean
-add_claim (ParallelPoolWorker  *self,
-           ParallelPoolRequest *request)
-{
-  guint64 serial = GUINT64_TO_LE (request->serial);
-
-  return write (self->claim_fds[1], &serial, sizeof serial) == sizeof serial;
-}
-
-void
-parallel_pool_worker_give (ParallelPoolWorker   *self,
-                           ParallelPoolRequest **requests,
-                           guint                 n_requests)
-{
-  g_autoptr (GByteArray) head = g_byte_array_new ();
-  g_autoptr (GBytes) bytes = NULL;
-  gsize size = 0;
-
-  for (guint i = 0; i < n_requests; i++)
-    size += PARALLEL_FRAME_REQUEST_HEAD + g_bytes_get_size (requests[i]->input);
-
-  parallel_frame_put_head (head, PARALLEL_FRAME_RUN, size);
-  for (guint i = 0; i < n_requests; i++)
-    {
-      requests[i]->serial = ++self->pool->last_serial;
-      requests[i]->claimed = !requests[i]->begun;
-      if (requests[i]->claimed)
-        add_claim (self, requests[i]);
-      if (g_queue_is_empty (&self->requests))
-        self->began = g_get_monotonic_time ();
-      g_queue_push_tail (&self->requests, requests[i]);
-      send_request (self, &head, requests[i]);
-    }
-
-  bytes = take_bytes (&head);
-  parallel_worker_link_send (self->link, bytes);
-  parallel_worker_link_flush (self->link);
-}
-
-gboolean
-parallel_pool_worker_is_idle (ParallelPoolWorker *self)
-{
-  return self->state == PARALLEL_POOL_WORKER_UP && g_queue_is_empty (&self->requests);
-}
-
-static ParallelPoolRequest *
-find_request (ParallelPoolWorker *self,
-              guint64             serial)
-{
-  for (GList *l = self->requests.head; l != NULL; l = l->next)
-    {
-      ParallelPoolRequest *request = l->data;
-
-      if (request->serial == serial)
-        return request;
-    }
-
-  return NULL;
-}
-
-/* What has begun has a slot already, and so it comes before all that needs one. */
-static void
-push_in_front (ParallelWorkerPool  *pool,
-               ParallelPoolRequest *request)
-{
-  GList *l = pool->queue.head;
-
-  while (!request->begun && l != NULL && ((ParallelPoolRequest *) l->data)->begun)
-    l = l->next;
-  g_queue_insert_before (&pool->queue, l, request);
-}
-
-/* The numbers that are still in the pipe are of requests that the worker has not begun, and now never
- * will. The first request may be one of them, when it has begun for the run and the worker was not there yet. */
-void
-parallel_pool_worker_recall (ParallelPoolWorker *self)
-{
-  GQueue taken = G_QUEUE_INIT;
-  ParallelPoolRequest *request;
-  guint64 serial;
-
-  if (self->claim_fds[0] < 0)
-    return;
-
-  while (read (self->claim_fds[0], &serial, sizeof serial) == sizeof serial)
-    {
-      request = find_request (self, GUINT64_FROM_LE (serial));
-      if (request == NULL)
-        continue;
-      g_queue_remove (&self->requests, request);
-      g_queue_push_tail (&taken, request);
-    }
-
-  while ((request = g_queue_pop_tail (&taken)) != NULL)
-    {
-      request->input = parallel_worker_task_encode (self->pool->task, request->step);
-      push_in_front (self->pool, request);
-    }
 }
 
 /* ---- its output ---- */
@@ -358,7 +228,7 @@ result (ParallelPoolWorker  *self,
 
   if (!parallel_frame_parse_result (payload, &serial, &outcome, error))
     return;
-  request = find_request (self, serial);
+  request = parallel_pool_worker_find (self, serial);
   if (request == NULL || request->payload != NULL || outcome.kind == PARALLEL_OUTCOME_NOTHING)
     {
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,

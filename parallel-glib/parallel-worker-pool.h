@@ -92,14 +92,6 @@ struct _ParallelWorkerPool
 /* Starts one. FALSE: it could not be started at all. */
 gboolean             parallel_pool_worker_start     (ParallelWorkerPool    *pool,
                                                      GError               **error);
-gboolean             parallel_pool_worker_is_idle   (ParallelPoolWorker    *self);
-/* Takes @request, which has begun, or is to wait in front of the worker. To be followed by a flush. */
-void                 parallel_pool_worker_give      (ParallelPoolWorker    *self,
-                                                     ParallelPoolRequest  **requests,
-                                                     guint                  n_requests);
-/* Takes back all that the worker has not begun, to the head of the pool's queue. The first of that may have begun for
- * the run. To be followed by a schedule. */
-void                 parallel_pool_worker_recall    (ParallelPoolWorker    *self);
 /* The step that it does is to be stopped, and the worker with it. */
 void                 parallel_pool_worker_stop      (ParallelPoolWorker    *self,
                                                      const char            *sequence,
@@ -110,6 +102,19 @@ void                 parallel_pool_worker_show      (ParallelPoolWorker    *self
 /* It is to end, after its onexit if it has done anything. */
 void                 parallel_pool_worker_leave     (ParallelPoolWorker    *self);
 void                 parallel_pool_worker_free      (ParallelPoolWorker    *self);
+
+/* ---- parallel-pool-requests.c ---- */
+
+gboolean             parallel_pool_worker_is_idle   (ParallelPoolWorker    *self);
+ParallelPoolRequest *parallel_pool_worker_find      (ParallelPoolWorker    *self,
+                                                     guint64                serial);
+/* Takes and sends what has begun, or is to wait in front of the worker. */
+void                 parallel_pool_worker_give      (ParallelPoolWorker    *self,
+                                                     ParallelPoolRequest  **requests,
+                                                     guint                  n_requests);
+/* Takes back all that the worker has not begun, to the head of the pool's queue. The first of that may have begun for
+ * the run. To be followed by a schedule. */
+void                 parallel_pool_worker_recall    (ParallelPoolWorker    *self);
 
 /* ---- parallel-pool-death.c ---- */
 
@@ -122,7 +127,7 @@ void                 parallel_pool_worker_miscarry  (ParallelPoolWorker    *self
 
 /* ---- parallel-worker-pool.c ---- */
 
-/* Begins @request; FALSE when there is no slot (it is still the caller's), or when the step is gone, and it with it. */
+/* Begins @request. Where there is no slot it is still the caller's; where its step is gone, it is gone too. */
 ParallelBegin        parallel_worker_pool_begin     (ParallelWorkerPool    *self,
                                                      ParallelPoolRequest   *request,
                                                      gboolean               runs);

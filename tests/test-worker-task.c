@@ -161,6 +161,23 @@ test_frame_limit (void)
 }
 
 static void
+test_frames_of_many (void)
+{
+  g_autoptr (ParallelTask) task = worker_task_new ();
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
+  g_autofree char *text = g_strnfill (30000, 'x');
+  g_autoptr (GPtrArray) steps = test_steps_new ();
+
+  g_test_summary ("Those that wait in front of a worker are not more than fit into its frames");
+  parallel_worker_task_set_frame_limit (PARALLEL_WORKER_TASK (task), 65536);
+  for (guint i = 0; i < 300; i++)
+    g_ptr_array_add (steps, worker_put (runner, "echo", "%s", text));
+  test_close_and_wait (runner);
+  for (guint i = 0; i < steps->len; i++)
+    g_assert_cmpstr (worker_get_text (g_ptr_array_index (steps, i)), ==, text);
+}
+
+static void
 test_output (void)
 {
   g_autoptr (ParallelTask) task = worker_task_new ();
@@ -350,6 +367,7 @@ main (int    argc,
   test_add ("/worker-task/values/bytes", test_bytes);
   test_add ("/worker-task/values/big", test_big);
   test_add ("/worker-task/values/frame-limit", test_frame_limit);
+  test_add ("/worker-task/values/frames-of-many", test_frames_of_many);
   test_add ("/worker-task/output", test_output);
   test_add ("/worker-task/output/much", test_much_output);
   test_add ("/worker-task/setup", test_setup);
