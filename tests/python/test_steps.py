@@ -241,6 +241,14 @@ def test_silence_of_a_program(elapsed):
 # Workers.
 
 
+def test_traceback_of_a_worker_begins_in_the_step(processes):
+    with pytest.raises(BackgroundFailure) as caught:
+        run_parallel_steps([functools.partial(fail, 'a')])
+    lines = caught.value.failures[0].traceback.splitlines()
+    assert lines[0] == 'Traceback (most recent call last):'
+    assert __file__ in lines[1]
+
+
 def test_two_hundred_megabytes(processes):
     (result,) = run_parallel_steps([lambda: b'x' * 200_000_000], return_values=True)
     assert len(result) == 200_000_000

@@ -63,7 +63,12 @@ _SERIAL = Struct('<Q')
 _ALIVE = Struct('<IBd')
 
 _DONE, _FAILED, _NOTHING = 0, 1, 2
-_OWN_FILES = (__file__, _transport.__file__)
+# Of no interest in a traceback. The last one is the caller's, which need not be loaded here.
+_OWN_FILES = (
+    __file__,
+    _transport.__file__,
+    os.path.join(os.path.dirname(__file__), '_calls.py'),
+)
 
 _current: Worker | None = None
 _kept: list[Any] = []
