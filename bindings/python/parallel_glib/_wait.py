@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+# Not signal, which makes an enumeration member of each number: this is done for almost each step.
+import _signal
 import contextlib
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -56,6 +57,8 @@ class Waiter:
 
     def dispatch(self) -> None:
         """Dispatches what is ready, without waiting."""
+        if not self.context.pending():
+            return
         with _Handlers():
             while self.context.iteration(False):
                 pass
@@ -85,16 +88,16 @@ class _Handlers:
     def __enter__(self) -> _Handlers:
         if _in_main_thread():
             for number in _python_signals():
-                handler = signal.getsignal(number)
+                handler = _signal.getsignal(number)
                 if callable(handler):
                     self._replaced[number] = handler
-                    signal.signal(number, self._note)
+                    _signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_exc: object) -> None:
         for number, handler in self._replaced.items():
-            if signal.getsignal(number) == self._note:
-                signal.signal(number, handler)
+            if _signal.getsignal(number) == self._note:
+                _signal.signal(number, handler)
         self.call_pending()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -112,4 +115,6 @@ def _in_main_thread() -> bool:
 
 
 def _python_signals() -> list[int]:
-    return [number for number in range(1, signal.NSIG) if callable(signal.getsignal(number))]
+    # The default and to ignore are numbers; None is the handler of a C library.
+    get, plain = _signal.getsignal, (_signal.SIG_DFL, _signal.SIG_IGN, None)
+    return [number for number in range(1, _signal.NSIG) if get(number) not in plain]
