@@ -100,6 +100,28 @@ def test_seen_at_once(processes):
     assert caught.value.failures[0].exit_status == 3
 
 
+def kill_all(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+@pytest.mark.start_methods('forkserver')
+@pytest.mark.parametrize('count', [1, 2, 5, 13])
+def test_workers_that_kill_each_other(processes, count):
+    with Executor(count) as executor:
+        for _ in range(5):
+            asked = [executor.submit(os.getpid) for _ in range(count)]
+            pids = {future.result(30) for future in asked}
+            futures = [executor.submit(kill_all, pids) for _ in range(count)]
+            for future in futures:
+                # One that came late was not among them.
+                assert isinstance(future.exception(30), UnexpectedExit | None)
+            assert executor.submit(int, 5).result(30) == 5
+
+
 # The matrix of loky: what goes wrong, and where.
 
 
