@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "parallel-exec-protocol.h"
@@ -71,4 +73,40 @@ parallel_fd_open_pipe (int *read_fd,
   errno = code;
 
   return FALSE;
+}
+
+gssize
+parallel_fd_send (int                 fd,
+                  const struct iovec *vectors,
+                  guint               n_vectors,
+                  const int          *fds,
+                  guint               n_fds)
+{
+  union
+  {
+    char           bytes[CMSG_SPACE (PARALLEL_FD_MAX_SENT * sizeof (int))];
+    struct cmsghdr align;
+  } control = { { 0 } };
+  struct msghdr message = { .msg_iov = (struct iovec *) vectors, .msg_iovlen = n_vectors };
+  gssize n;
+
+  g_assert (n_fds <= PARALLEL_FD_MAX_SENT);
+  if (n_fds > 0)
+    {
+      struct cmsghdr *header;
+
+      message.msg_control = control.bytes;
+      message.msg_controllen = CMSG_SPACE (n_fds * sizeof (int));
+      header = CMSG_FIRSTHDR (&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN (n_fds * sizeof (int));
+      memcpy (CMSG_DATA (header), fds, n_fds * sizeof (int));
+    }
+
+  do
+    n = sendmsg (fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+
+  return n;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/uio.h>
 
 G_BEGIN_DECLS
 
@@ -25,5 +26,14 @@ gboolean parallel_fd_lift      (int *fd);
 gboolean parallel_fd_open_pipe (int *read_fd,
                                 int *write_fd,
                                 int  flags);
+
+/* Sends @vectors in one message through a Unix socket, with @fds, at most PARALLEL_FD_MAX_SENT of them. Never blocks.
+ * Returns the number of bytes, or -1 with errno. */
+#define PARALLEL_FD_MAX_SENT 3
+gssize   parallel_fd_send      (int                 fd,
+                                const struct iovec *vectors,
+                                guint               n_vectors,
+                                const int          *fds,
+                                guint               n_fds);
 
 G_END_DECLS

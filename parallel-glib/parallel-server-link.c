@@ -104,30 +104,11 @@ static gboolean
 send_order (ParallelServerLink  *self,
             ParallelWorkerOrder *order)
 {
-  union
-  {
-    char           bytes[CMSG_SPACE (3 * sizeof (int))];
-    struct cmsghdr align;
-  } control = { { 0 } };
   guint32 number = GUINT32_TO_LE (order->number);
   struct iovec vectors[] = {
     { (char *) "F", 1 }, { &number, sizeof number }, { order->mark, strlen (order->mark) }
   };
-  struct msghdr message = {
-    .msg_iov = vectors, .msg_iovlen = G_N_ELEMENTS (vectors),
-    .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
-  };
-  struct cmsghdr *header = CMSG_FIRSTHDR (&message);
-  gssize n;
-
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN (sizeof order->fds);
-  memcpy (CMSG_DATA (header), order->fds, sizeof order->fds);
-
-  do
-    n = sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  while (n < 0 && errno == EINTR);
+  gssize n = parallel_fd_send (self->fd, vectors, G_N_ELEMENTS (vectors), order->fds, G_N_ELEMENTS (order->fds));
 
   return n >= 0 || errno != EAGAIN;   /* a server that is gone is seen elsewhere */
 }

@@ -143,13 +143,11 @@ parallel_worker_link_flush (ParallelWorkerLink *self)
   if (self->writer != NULL)
     return;
 
-  while (self->line.length > 0 && (n >= 0 || errno == EINTR))
+  while (self->line.length > 0 && n >= 0)
     {
       struct iovec vectors[MAX_VECTORS];
-      struct msghdr message = { .msg_iov = vectors };
 
-      message.msg_iovlen = fill_vectors (self, vectors);
-      n = sendmsg (self->input_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      n = parallel_fd_send (self->input_fd, vectors, fill_vectors (self, vectors), NULL, 0);
       if (n > 0)
         drop_sent (self, n);
       if (n >= WRITE_SIZE)
@@ -181,34 +179,11 @@ parallel_worker_link_start (ParallelWorkerLink *self,
                             const int          *fds,
                             guint               n_fds)
 {
-  union
-  {
-    char           bytes[CMSG_SPACE (2 * sizeof (int))];
-    struct cmsghdr align;
-  } control = { { 0 } };
   struct iovec vector = { head->data, head->len };
-  struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
-  struct cmsghdr *header;
-  gssize n;
+  gssize n = parallel_fd_send (self->input_fd, &vector, 1, fds, n_fds);
 
-  g_assert (n_fds <= 2);
-  if (n_fds > 0)
-    {
-      message.msg_control = control.bytes;
-      message.msg_controllen = CMSG_SPACE (n_fds * sizeof (int));
-      header = CMSG_FIRSTHDR (&message);
-      header->cmsg_level = SOL_SOCKET;
-      header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN (n_fds * sizeof (int));
-      memcpy (CMSG_DATA (header), fds, n_fds * sizeof (int));
-    }
-
-  /* The socket is empty, so there is room for it. */
-  do
-    n = sendmsg (self->input_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  while (n < 0 && errno == EINTR);
-
-  /* One that has ended already is seen elsewhere, with how it ended. */
+  /* The socket is empty, so there is room for it. One that has ended already is seen elsewhere, with how it
+   * ended. */
   return n == (gssize) head->len || (n < 0 && (errno == EPIPE || errno == ECONNRESET));
 }
 

@@ -63,36 +63,29 @@ G_DEFINE_FINAL_TYPE (ParallelWorkerTask, parallel_worker_task, PARALLEL_TYPE_TAS
 
 /* ---- what travels ---- */
 
+/* To or from the order of bytes in which values travel. */
+static GVariant *
+reorder (GVariant *value)
+{
+  return G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (value) : g_variant_ref (value);
+}
+
 GBytes *
 parallel_worker_task_serialise (GVariant *value)
 {
   g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
+  g_autoptr (GVariant) ordered = reorder (boxed);
 
-#if G_BYTE_ORDER == G_BIG_ENDIAN
-  {
-    GVariant *swapped = g_variant_byteswap (boxed);
-
-    g_variant_unref (boxed);
-    boxed = swapped;
-  }
-#endif
-  return g_variant_get_data_as_bytes (boxed);
+  return g_variant_get_data_as_bytes (ordered);
 }
 
 static GVariant *
 deserialise (GBytes *bytes)
 {
   g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+  g_autoptr (GVariant) ordered = reorder (boxed);
 
-#if G_BYTE_ORDER == G_BIG_ENDIAN
-  {
-    GVariant *swapped = g_variant_byteswap (boxed);
-
-    g_variant_unref (boxed);
-    boxed = swapped;
-  }
-#endif
-  return g_variant_get_variant (boxed);
+  return g_variant_get_variant (ordered);
 }
 
 static GVariant *

@@ -373,10 +373,9 @@ def test_chained_exceptions(worker: ws.Worker) -> None:
     assert text.endswith('RuntimeError: second\n')
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason='no exception groups')
 def test_exception_group_and_notes(worker: ws.Worker) -> None:
     def step() -> None:
-        group = ExceptionGroup('two', [ValueError('one'), OSError(2, 'gone')])  # noqa: F821
+        group = ExceptionGroup('two', [ValueError('one'), OSError(2, 'gone')])
         group.add_note('noted')
         raise group
 
