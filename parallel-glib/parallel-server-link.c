@@ -52,7 +52,14 @@ struct _ParallelServerLink
   int          output_fd;       /* what it prints; or -1 */
   GSource     *output;
   GString     *said;            /* the end of that */
+  GSList      *waiters;         /* of Waiter: who wants to know when it is gone */
 };
+
+typedef struct
+{
+  ParallelServerGoneFunc func;
+  gpointer               user_data;
+} Waiter;
 
 static void
 clear_source (GSource **source)
@@ -323,6 +330,20 @@ make_ended_error (ParallelServerLink *self,
 }
 
 static void
+tell_waiters (ParallelServerLink *self)
+{
+  GSList *waiters = g_steal_pointer (&self->waiters);
+
+  for (GSList *l = waiters; l != NULL; l = l->next)
+    {
+      const Waiter *waiter = l->data;
+
+      waiter->func (waiter->user_data);
+    }
+  g_slist_free_full (waiters, g_free);
+}
+
+static void
 exited_cb (int      pid,
            int      wait_status,
            gpointer user_data)
@@ -349,6 +370,7 @@ exited_cb (int      pid,
                  ((ParallelWorkerOrder *) order)->pid == 0 ? g_error_copy (error) : NULL);
       g_hash_table_iter_init (&iter, self->orders);
     }
+  tell_waiters (self);
   if (self->closed)
     link_free (self);
 }
@@ -404,9 +426,8 @@ parallel_server_link_new (const char * const  *argv,
 }
 
 ParallelServerLink *
-parallel_server_link_new_for_fd (int      fd,
-                                 int      pid,
-                                 GError **error)
+parallel_server_link_new_for_fd (int fd,
+                                 int pid)
 {
   ParallelServerLink *self = link_new (fd);
 
@@ -428,6 +449,27 @@ parallel_server_link_close (ParallelServerLink *self)
 
   self->closed = TRUE;
   close_socket (self);
+}
+
+void
+parallel_server_link_stop (ParallelServerLink     *self,
+                           ParallelServerGoneFunc  func,
+                           gpointer                user_data)
+{
+  Waiter *waiter;
+
+  if (self->exited)
+    {
+      func (user_data);
+      return;
+    }
+
+  waiter = g_new (Waiter, 1);
+  waiter->func = func;
+  waiter->user_data = user_data;
+  self->waiters = g_slist_prepend (self->waiters, waiter);
+  close_socket (self);
+  kill (self->pid, SIGKILL);
 }
 
 gboolean

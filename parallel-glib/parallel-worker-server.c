@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "parallel-engine.h"
+#include "parallel-fd.h"
 #include "parallel-fork.h"
 #include "parallel-server-link.h"
 
@@ -21,7 +22,7 @@
  * that once, and each worker costs no more than a fork. What it has to understand is in the [worker
  * protocol](worker-protocol.html). The same server can serve any number of tasks and runners. It is started with the first
  * worker that is needed; if it ends, its workers die with it, and the next one that is needed starts it again. It ends when
- * nothing refers to it any more.
+ * nothing refers to it any more, or at once by [method@WorkerServer.stop].
  *
  * ## Threads
  *
@@ -68,7 +69,7 @@ ensure_link (ParallelWorkerServer  *self,
   if (self->argv != NULL)
     self->link = parallel_server_link_new ((const char * const *) self->argv, (const char * const *) self->env, error);
   else if (self->fd >= 0 && self->generation == parallel_fork_generation)
-    self->link = parallel_server_link_new_for_fd (g_steal_fd (&self->fd), self->pid, error);
+    self->link = parallel_server_link_new_for_fd (g_steal_fd (&self->fd), self->pid);
   else
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
                          "The server that makes the workers has ended, and cannot be started again");
@@ -97,7 +98,9 @@ parallel_worker_server_order (ParallelWorkerServer            *self,
 typedef struct
 {
   ParallelMail        mail;
-  ParallelServerLink *link;
+  ParallelServerLink *link;     /* NULL: one that was there before and has not been used */
+  int                 fd;
+  int                 pid;
 } CloseMail;
 
 static void
@@ -106,8 +109,46 @@ close_in_engine (ParallelMail *mail,
 {
   CloseMail *close_mail = (CloseMail *) mail;
 
+  if (close_mail->link == NULL)
+    close_mail->link = parallel_server_link_new_for_fd (close_mail->fd, close_mail->pid);
   parallel_server_link_close (close_mail->link);
   g_free (close_mail);
+}
+
+/* On the stack of the thread that waits. */
+typedef struct
+{
+  ParallelMail          mail;
+  ParallelWorkerServer *server;
+  GMutex                mutex;
+  GCond                 cond;
+  gboolean              is_gone;
+} StopMail;
+
+static void
+gone_cb (gpointer user_data)
+{
+  StopMail *stop = user_data;
+
+  g_mutex_lock (&stop->mutex);
+  stop->is_gone = TRUE;
+  g_cond_signal (&stop->cond);
+  g_mutex_unlock (&stop->mutex);
+}
+
+static void
+stop_in_engine (ParallelMail *mail,
+                gboolean      closed)
+{
+  StopMail *stop = (StopMail *) mail;
+  ParallelWorkerServer *self = stop->server;
+
+  if (self->link == NULL && self->fd >= 0)
+    self->link = parallel_server_link_new_for_fd (g_steal_fd (&self->fd), self->pid);
+  if (self->link != NULL)
+    parallel_server_link_stop (self->link, gone_cb, stop);
+  else
+    gone_cb (stop);
 }
 
 /* ---- the object ---- */
@@ -117,15 +158,17 @@ parallel_worker_server_finalize (GObject *object)
 {
   ParallelWorkerServer *self = PARALLEL_WORKER_SERVER (object);
 
-  if (self->link != NULL && self->generation == parallel_fork_generation)
+  if (self->generation == parallel_fork_generation
+      && (self->link != NULL || (self->fd >= 0 && parallel_engine_start (NULL))))
     {
       CloseMail *mail = g_new0 (CloseMail, 1);
 
       mail->link = self->link;
+      mail->fd = g_steal_fd (&self->fd);
+      mail->pid = self->pid;
       parallel_engine_post (&mail->mail, close_in_engine);
     }
-  if (self->fd >= 0)
-    close (self->fd);
+  parallel_fd_clear (&self->fd);
   g_clear_pointer (&self->argv, g_strfreev);
   g_clear_pointer (&self->env, g_strfreev);
 
@@ -241,4 +284,40 @@ parallel_worker_server_new_for_fd (int fd,
   self->pid = pid;
 
   return self;
+}
+
+/**
+ * parallel_worker_server_stop:
+ * @self: a server
+ *
+ * Ends the server, and with it all of its workers, and waits until its process is gone and has been waited for.
+ *
+ * A server that was made by [ctor@WorkerServer.new] is started again by the next worker that is needed. Without this call a
+ * server ends soon after nothing refers to it any more, but nobody can tell when.
+ *
+ * This blocks for as long as the kernel takes to end a process. It may be called in any thread; in a process that was forked from
+ * the one in which the server was made it does nothing.
+ */
+void
+parallel_worker_server_stop (ParallelWorkerServer *self)
+{
+  StopMail stop = { .server = self };
+
+  g_return_if_fail (PARALLEL_IS_WORKER_SERVER (self));
+  g_return_if_fail (!parallel_engine_is_current ());
+
+  if (self->generation != parallel_fork_generation || !parallel_engine_start (NULL))
+    return;
+
+  g_mutex_init (&stop.mutex);
+  g_cond_init (&stop.cond);
+  parallel_engine_post (&stop.mail, stop_in_engine);
+
+  g_mutex_lock (&stop.mutex);
+  while (!stop.is_gone)
+    g_cond_wait (&stop.cond, &stop.mutex);
+  g_mutex_unlock (&stop.mutex);
+
+  g_mutex_clear (&stop.mutex);
+  g_cond_clear (&stop.cond);
 }

@@ -28,4 +28,7 @@ PARALLEL_AVAILABLE_IN_ALL
 ParallelWorkerServer *parallel_worker_server_new_for_fd (int                    fd,
                                                          int                    pid) G_GNUC_WARN_UNUSED_RESULT;
 
+PARALLEL_AVAILABLE_IN_ALL
+void                  parallel_worker_server_stop       (ParallelWorkerServer  *self);
+
 G_END_DECLS

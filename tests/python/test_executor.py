@@ -15,6 +15,7 @@ import weakref
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
+from conftest import children
 from parallel_glib import Executor, RemoteTraceback, UnexpectedExit
 
 
@@ -237,6 +238,17 @@ def test_no_process_is_left(processes):
     while any(map(runs, pids)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(runs, pids))
+
+
+def test_no_child_is_left(processes):
+    """None that has still to be waited for, at that; only a server that others use may be there."""
+    with Executor(2) as executor:
+        executor.submit(int).result(30)
+    before = children()
+    for _ in range(20):
+        with Executor(2) as executor:
+            executor.submit(int).result(30)
+        assert children() == before
 
 
 def runs(pid):

@@ -75,6 +75,7 @@ class ProcessRun:
     def __init__(self, job: Job | None, settings: Settings, known: Sequence[Work]) -> None:
         self._settings = settings
         self._job = job
+        self._method = settings.start_method or _start.get_start_method()
         self._own_functions = _known_functions(known) if job is None else {}
         self._worker_task: Any = None
         self._inbox = _Inbox()
@@ -165,6 +166,9 @@ class ProcessRun:
     def finish(self) -> None:
         self._waiter.until(lambda: self._inbox.over, patient=True)
         self._waiter.close()
+        if self._method == 'fork' and self._worker_task is not None:
+            # It is of this run alone, and whoever waited for the run finds no child of it.
+            self._worker_task.get_server().stop()
         for writer in self._inbox.writers.values():
             writer.end()
 
@@ -204,16 +208,13 @@ class ProcessRun:
         if job is None:
             functions = [work.function for work in self._own_functions.values()]
             job = Job(
-                _calls.Table(functions) if self._is_forking() else _calls.call,
+                _calls.Table(functions) if self._method == 'fork' else _calls.call,
                 discard=not self._settings.want_results,
             )
-        task = _start.make_task(job, self._settings.start_method)
+        task = _start.make_task(job, self._method)
         if self._settings.max_steps_per_worker:
             task.props.max_steps_per_worker = self._settings.max_steps_per_worker
         return task
-
-    def _is_forking(self) -> bool:
-        return (self._settings.start_method or _start.get_start_method()) == 'fork'
 
     def _configure(self) -> None:
         settings, properties = self._settings, self._runner.props
@@ -288,7 +289,7 @@ class ProcessRun:
 
     def _encode_call(self, work: Work) -> Any:
         function = work.function
-        if self._is_forking():
+        if self._method == 'fork':
             numbers = {key: number for number, key in enumerate(self._own_functions)}
             function = numbers.get(id(work), function)
         return GLib.Bytes.new(_transport.dumps_input((function, work.args, dict(work.kwargs))))

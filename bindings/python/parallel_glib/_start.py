@@ -58,12 +58,11 @@ def checked_method(method: str) -> str:
     return method
 
 
-def make_task(job: Job, method: str | None) -> Any:
+def make_task(job: Job, method: str) -> Any:
     """A Parallel.WorkerTask whose workers do the job."""
     from . import _transport
     from ._gi import GLib, Parallel
 
-    method = method or _method
     if method == 'fork':
         inherited = _transport.inherited_setup(**job.to_set_up())
         task = Parallel.WorkerTask.new_for_server(_fork_server([inherited]))
