@@ -60,10 +60,12 @@ def processes(request):
 
 def children():
     """The processes that this one has started and that are still there."""
-    own = set()
-    for task in pathlib.Path('/proc/self/task').iterdir():
-        own.update(int(pid) for pid in (task / 'children').read_text().split())
-    return own
+    while True:
+        try:
+            texts = [path.read_text() for path in pathlib.Path('/proc/self').glob('task/*/children')]
+        except OSError:  # A thread has ended, and its children are another's.
+            continue
+        return {int(pid) for text in texts for pid in text.split()}
 
 
 @pytest.fixture(autouse=True)

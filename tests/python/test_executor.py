@@ -244,11 +244,11 @@ def test_no_child_is_left(processes):
     """None that has still to be waited for, at that; only a server that others use may be there."""
     with Executor(2) as executor:
         executor.submit(int).result(30)
-    before = children()
     for _ in range(20):
+        before = children()
         with Executor(2) as executor:
             executor.submit(int).result(30)
-        assert children() == before
+        assert children() <= before
 
 
 def runs(pid):
