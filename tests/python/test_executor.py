@@ -362,3 +362,44 @@ def test_end_of_the_program_with_work_pending(processes, tmp_path):
     names = [str(tmp_path / name) for name in 'abc']
     subprocess.run([sys.executable, '-c', SCRIPT, processes, *names], check=True, timeout=60)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_map_of_a_closure(processes):
+    """Its function travels once for all calls, with its code."""
+    factor = 3
+
+    def multiply(number):
+        if number == 2:
+            raise ValueError('two')
+        return number * factor
+
+    with Executor(2) as executor:
+        assert list(executor.map(multiply, [0, 1], chunksize=2)) == [0, 3]
+        results = executor.map(multiply, [1, 2])
+        assert next(results) == 3
+        with pytest.raises(ValueError, match='^two$') as caught:
+            next(results)
+        assert 'multiply' in str(caught.value.__cause__)
+
+
+def test_map_of_what_cannot_travel(processes):
+    lock = threading.Lock()
+
+    with Executor(2) as executor:
+        results = executor.map(lambda number: (number, lock), [1])
+        with pytest.raises(pickle.PicklingError, match='cannot be pickled'):
+            next(results)
+        assert executor.submit(int, '5').result(30) == 5
+
+
+def shadowed():
+    return 'before'
+
+
+def test_function_whose_name_is_taken(processes, monkeypatch):
+    """A function that has gone by its name takes its code when the name is another's."""
+    before = shadowed
+    with Executor(1) as executor:
+        assert executor.submit(before).result(30) == 'before'
+        monkeypatch.setattr(sys.modules[__name__], 'shadowed', len)
+        assert executor.submit(before).result(30) == 'before'

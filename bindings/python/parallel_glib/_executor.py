@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ._calls import call_each
 from ._pool import Pool
+from ._transport import frozen
 
 T = TypeVar('T')
 
@@ -93,6 +94,7 @@ class Executor(concurrent.futures.Executor):
     ) -> Iterator[T]:
         """Calls fn with the first of each iterable, then the second, ...; the results in order.
 
+        fn: pickled once, now, if it has to take its code with it
         timeout: seconds from now on within which each result must be there when it is asked for
         chunksize: so many calls travel together, which is faster if each is short
 
@@ -103,9 +105,10 @@ class Executor(concurrent.futures.Executor):
         """
         if chunksize < 1:
             raise ValueError('chunksize must be >= 1')
+        function = frozen(fn)
         if chunksize == 1:
-            return super().map(fn, *iterables, timeout=timeout)
-        calls = functools.partial(call_each, fn)
+            return super().map(function, *iterables, timeout=timeout)
+        calls = functools.partial(call_each, function)
         return _unpacked(super().map(calls, _chunks(zip(*iterables), chunksize), timeout=timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

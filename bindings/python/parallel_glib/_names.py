@@ -10,6 +10,7 @@ from typing import Any
 from ._calls import call
 from ._command import Command
 from ._failure import repr_of
+from ._transport import Frozen
 
 INPUT_SHOWN = 60
 
@@ -20,7 +21,7 @@ def name_of(function: Any) -> str:
     >>> name_of(functools.partial(int, base=2)), name_of([].append)
     ('int', 'list.append')
     """
-    while isinstance(function, functools.partial):
+    while isinstance(function, (functools.partial, Frozen)):
         function = function.func
     if isinstance(function, Command):
         return function.name

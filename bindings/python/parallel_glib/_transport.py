@@ -36,9 +36,18 @@ BYTES_TAG = b'B'
 PICKLED, BYTES, NONE = b'P'[0], b'B'[0], b'N'[0]
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
+_FUNCTION = type(lambda: None)
 
 
 _found: list[Any] = []
+
+# Functions that cloudpickle, too, pickles by their name alone.
+_by_name: dict[int, Any] = {}
+MAX_BY_NAME = 256
+
+# The functions that this worker has unpickled last, by their bytes.
+_thawed: dict[bytes, Any] = {}
+MAX_THAWED = 8
 
 
 class PicklingError(_PicklingError):
@@ -117,8 +126,11 @@ def dumps_call(
 def dumps_input(args: Iterable[Any], of: str = 'the task') -> bytes:
     """The input that calls the task of the setup."""
     args = tuple(args)
-    if all(type(arg) in _PLAIN for arg in args):  # No need for cloudpickle, which takes longer.
-        return b'T' + dumps(args, PROTOCOL)
+    if _is_plain(args):  # No need for cloudpickle, which takes longer.
+        try:
+            return b'T' + dumps(args, PROTOCOL)
+        except Exception:  # pylint: disable=broad-except
+            pass  # Its name has become another's: cloudpickle takes the code.
     return b'T' + _dumps_named(args, lambda: _argument_parts(of, args, {}))
 
 
@@ -127,6 +139,74 @@ def dumps_inherited(number: int) -> bytes:
     tuple as of a call.
     """
     return b'I' + number.to_bytes(4, 'little')
+
+
+def _is_plain(args: tuple[Any, ...]) -> bool:
+    """Whether pickle and cloudpickle do the same to the arguments of a step; of a call too if its
+    function goes by its name.
+    """
+    for arg in args:
+        kind = type(arg)
+        if kind in _PLAIN:
+            continue
+        if kind is tuple:
+            if not _is_plain(arg):
+                return False
+        elif kind is dict:
+            if not _is_plain((*arg.keys(), *arg.values())):
+                return False
+        elif kind is not Frozen and not _goes_by_name(arg):
+            return False
+    return True
+
+
+def _goes_by_name(value: Any) -> bool:
+    """Whether it is a function that even cloudpickle does not take with its code."""
+    if type(value) is not _FUNCTION and type(getattr(value, '__self__', None)) is not type(sys):
+        return False
+    if _by_name.get(id(value)) is value:
+        return True
+    try:
+        if _cloudpickle() is not None and _found[0].dumps(value, PROTOCOL) != dumps(value, PROTOCOL):
+            return False
+    except Exception:  # pylint: disable=broad-except
+        return False  # The one that takes longer says what is wrong.
+    if len(_by_name) >= MAX_BY_NAME:
+        _by_name.clear()
+    _by_name[id(value)] = value
+    return True
+
+
+class Frozen:
+    """A function that is pickled once for many calls, as it is at that time."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.func = function
+        self._pickled = _dumps_named(function, lambda: [])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.func(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _thaw, (self._pickled,)
+
+
+def frozen(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function frozen, or as it is if it cannot travel, which each call will tell."""
+    try:
+        return Frozen(function)
+    except PicklingError:
+        return function
+
+
+def _thaw(pickled: bytes) -> Any:
+    function = _thawed.get(pickled)
+    if function is None:
+        function = loads(pickled)
+        if len(_thawed) >= MAX_THAWED:
+            _thawed.clear()
+        _thawed[pickled] = function
+    return function
 
 
 def loads_result(data: Buffer) -> Any:
