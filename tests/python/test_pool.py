@@ -33,6 +33,11 @@ class Counting:
         return self.taken - 1
 
 
+def sleep_a_little(number):
+    time.sleep(0.005)
+    return number
+
+
 def test_results_in_input_order(backend):
     assert run_tasks_in_process_pool(slow_first, [(number,) for number in range(20)]) == list(
         range(20)
@@ -92,7 +97,16 @@ def test_map_of_an_endless_iterable(backend, elapsed):
     assert inputs.taken == 0
     assert list(itertools.islice(results, 1000)) == list(range(1000))
     results.close()
-    assert inputs.taken <= 1000 + 16 + 1
+    assert inputs.taken <= 1000 + 2 * 64
+
+
+def test_map_of_slow_steps(processes):
+    """Of those fewer inputs are taken before their turn."""
+    inputs = Counting()
+    results = map(sleep_a_little, inputs, processes=2)
+    assert list(itertools.islice(results, 20)) == list(range(20))
+    results.close()
+    assert inputs.taken <= 20 + 2 * 8
 
 
 def test_map_that_is_forgotten(backend):

@@ -53,10 +53,16 @@ async def run_parallel_steps_async(
     )
     collector = Collector(return_values, on_step_finished)
     run = _backend.current().open(None, settings, works)
-    for work in works:
-        run.put(work)
-    run.close()
-    await Pump(run).drain(collector)
+    pump = Pump(run)
+    try:
+        for work in works:
+            run.put(work)
+    except BaseException:
+        run.halt()
+        raise
+    finally:
+        run.close()
+    await pump.drain(collector)
     collector.check(run)
     return results_of(collector, works, settings)
 

@@ -12,8 +12,7 @@ class StepError(Exception):
     """The base of the errors that this package makes for a step.
 
     What a step raises itself is not wrapped: it arrives as it was raised. These are for what is not
-        an
-    exception that could be raised here.
+    an exception that could be raised here.
 
     >>> issubclass(TimedOut, StepError) and issubclass(TimedOut, TimeoutError)
     True

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import _backend
+from ._ahead import LookAhead
 from ._backend import Run, Settings, Work
 from ._inputs import make_job
 from ._outcome import Collector, FinishedStep
-from ._runner import look_ahead
 
 
 def map(
@@ -39,7 +39,7 @@ def map(
         max_parallel=_backend.checked_count('processes', processes), want_results=True
     )
     inputs = zip(*(iter(iterable) for iterable in iterables))
-    return _results(_backend.current(), job, settings, inputs, look_ahead(processes), ordered)
+    return _results(_backend.current(), job, settings, inputs, LookAhead(processes), ordered)
 
 
 def _results(
@@ -47,7 +47,7 @@ def _results(
     job: Any,
     settings: Settings,
     inputs: Iterator[tuple[Any, ...]],
-    ahead: int,
+    ahead: LookAhead,
     ordered: bool,
 ) -> Iterator[Any]:
     run = backend.open(job, settings)
@@ -74,20 +74,23 @@ def _fill(run: Run, inputs: Iterator[tuple[Any, ...]], room: int) -> int:
     return count
 
 
-def _as_they_come(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: int) -> Iterator[Any]:
+def _as_they_come(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: LookAhead) -> Iterator[Any]:
     collector = Collector()
-    running = _fill(run, inputs, ahead)
+    running = _fill(run, inputs, ahead.most)
     while running and (step := run.next()) is not None:
         collector.add(step)
         collector.check(run)
         yield step.result
-        running += _fill(run, inputs, 1) - 1
+        ahead.note(step)
+        running -= 1
+        if running <= ahead.least:
+            running += _fill(run, inputs, ahead.most - running)
 
 
-def _in_order(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: int) -> Iterator[Any]:
+def _in_order(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: LookAhead) -> Iterator[Any]:
     finished: dict[int, FinishedStep] = {}
     collector = Collector()
-    put = _fill(run, inputs, ahead)
+    put = _fill(run, inputs, ahead.most)
     index = 0
     while index < put:
         while index not in finished:
@@ -102,5 +105,7 @@ def _in_order(run: Run, inputs: Iterator[tuple[Any, ...]], ahead: int) -> Iterat
             collector.check(run)
             return
         yield done.result
+        ahead.note(done)
         index += 1
-        put += _fill(run, inputs, 1)
+        if put - index <= ahead.least:
+            put += _fill(run, inputs, ahead.most - (put - index))

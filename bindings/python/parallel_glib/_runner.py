@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _backend
+from ._ahead import LookAhead
 from ._backend import Run, Settings, Work
 from ._feeder import Feeder
 from ._inputs import make_job, spread
@@ -327,27 +328,22 @@ def run_pool(
     job = make_job(task, (), {}, onexit, discard=False)
     if isinstance(inputs, (str, bytes)):
         raise TypeError(f'inputs must be a list of tuples, not {inputs!r}')
-    ahead = look_ahead(processes)
+    ahead = LookAhead(processes)
     collector = Collector(keep_results=True)
     count = 0
     with _backend.opened(job, settings) as run:
         for value in inputs:
             run.put(Work(spread(task, value)))
             count += 1
-            collector.take_ready(run)
-            while run.n_unfinished >= ahead and (step := run.next()) is not None:
+            if run.n_unfinished < ahead.most:
+                continue
+            while run.n_unfinished > ahead.least and (step := run.next()) is not None:
                 collector.add(step)
+                ahead.note(step)
         run.close()
         collector.drain(run)
     collector.check(run)
     return [collector.results[index] for index in range(count)]
-
-
-def look_ahead(processes: int | None) -> int:
-    """How many inputs are taken before their turn: enough that no worker waits."""
-    import os
-
-    return 8 * (processes or len(os.sched_getaffinity(0)))
 
 
 def append_context(exception: BaseException, context: BaseException) -> None:
