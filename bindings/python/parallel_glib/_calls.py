@@ -29,23 +29,14 @@ class Job:
     def to_set_up(self) -> dict[str, Any]:
         """The same in the words of _transport."""
         return {
-            'task': Discard(self.function) if self.discard else self.function,
+            'task': self.function,
             'args': self.args,
             'kwargs': self.kwargs,
             'initializer': self.initializer,
             'initargs': self.initargs,
             'onexit': self.onexit,
+            'discard': self.discard,
         }
-
-
-class Discard:
-    """Calls a function whose result need not travel."""
-
-    def __init__(self, function: Any) -> None:
-        self._function = function
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        self._function(*args, **kwargs)
 
 
 def call(
@@ -58,17 +49,3 @@ def call(
 def call_each(function: Callable[..., Any], inputs: Sequence[Sequence[Any]]) -> list[Any]:
     """Several calls that travel together."""
     return [function(*args) for args in inputs]
-
-
-class Table:
-    """The same for functions that are known beforehand and cannot travel: an input is a number."""
-
-    def __init__(self, functions: Sequence[Any]) -> None:
-        self._functions = functions
-
-    def __call__(
-        self, function: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if isinstance(function, int):
-            function = self._functions[function]
-        return function(*args, **(kwargs or {}))

@@ -77,6 +77,7 @@ class ProcessRun:
         self._job = job
         self._method = settings.start_method or _start.get_start_method()
         self._own_functions = _known_functions(known) if job is None else {}
+        self._numbers = {key: _start.INHERITED + i for i, key in enumerate(self._own_functions)}
         self._worker_task: Any = None
         self._inbox = _Inbox()
         self._ready: collections.deque[FinishedStep] = collections.deque()
@@ -206,12 +207,9 @@ class ProcessRun:
     def _make_workers(self) -> Any:
         job = self._job
         if job is None:
-            functions = [work.function for work in self._own_functions.values()]
-            job = Job(
-                _calls.Table(functions) if self._method == 'fork' else _calls.call,
-                discard=not self._settings.want_results,
-            )
-        task = _start.make_task(job, self._method)
+            job = Job(_calls.call, discard=not self._settings.want_results)
+        functions = [work.function for work in self._own_functions.values()]
+        task = _start.make_task(job, self._method, functions)
         if self._settings.max_steps_per_worker:
             task.props.max_steps_per_worker = self._settings.max_steps_per_worker
         return task
@@ -285,14 +283,14 @@ class ProcessRun:
             return _command_input(self._job.function, work.args)
         if isinstance(self._job.function, Parallel.Task):
             return work.args[0] if work.args else None
+        if self._job.function is _calls.call:
+            return GLib.Bytes.new(_transport.dumps_call(*work.args))
         return GLib.Bytes.new(_transport.dumps_input(work.args))
 
     def _encode_call(self, work: Work) -> Any:
-        function = work.function
-        if self._method == 'fork':
-            numbers = {key: number for number, key in enumerate(self._own_functions)}
-            function = numbers.get(id(work), function)
-        return GLib.Bytes.new(_transport.dumps_input((function, work.args, dict(work.kwargs))))
+        if self._method == 'fork' and id(work) in self._numbers:
+            return GLib.Bytes.new(_transport.dumps_inherited(self._numbers[id(work)]))
+        return GLib.Bytes.new(_transport.dumps_call(work.function, work.args, work.kwargs))
 
     def _name(self, work: Work) -> str:
         if work.name is not None:

@@ -7,9 +7,13 @@ import os
 import socket
 import threading
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from ._calls import Job
+
+# What is inherited with the number 0 is the setup.
+INHERITED = 1
 
 METHODS = ('forkserver', 'fork', 'spawn')
 
@@ -58,14 +62,17 @@ def checked_method(method: str) -> str:
     return method
 
 
-def make_task(job: Job, method: str) -> Any:
-    """A Parallel.WorkerTask whose workers do the job."""
+def make_task(job: Job, method: str, functions: Sequence[Any] = ()) -> Any:
+    """A Parallel.WorkerTask whose workers do the job.
+
+    functions: what those that are forked inherit, from the number INHERITED on
+    """
     from . import _transport
     from ._gi import GLib, Parallel
 
     if method == 'fork':
         inherited = _transport.inherited_setup(**job.to_set_up())
-        task = Parallel.WorkerTask.new_for_server(_fork_server([inherited]))
+        task = Parallel.WorkerTask.new_for_server(_fork_server([inherited, *functions]))
         setup = _transport.dumps_setup(inherited=0, cwd=_folder())
     else:
         setup = _transport.dumps_setup(

@@ -65,12 +65,14 @@ def dumps_setup(
     initializer: Callable[..., Any] | None = None,
     initargs: Sequence[Any] = (),
     onexit: Callable[[], Any] | None = None,
+    discard: bool = False,
     environ: Mapping[str, str] | None = None,
     cwd: str | None = None,
     inherited: int | None = None,
 ) -> bytes:
     """The payload of SETUP.
 
+    discard: nobody wants the results, which are not pickled then.
     inherited: the number of an object among the functions that a forked worker has: the dict of
     inherited_setup(). Then nothing that is callable is pickled here.
     """
@@ -84,6 +86,7 @@ def dumps_setup(
             initializer=initializer,
             initargs=initargs,
             onexit=onexit,
+            discard=discard,
         )
         plain['callables'] = _dumps_named(parts, lambda: _setup_parts(parts))
     return dumps(plain, PROTOCOL)
@@ -97,6 +100,7 @@ def inherited_setup(
     initializer: Callable[..., Any] | None = None,
     initargs: Sequence[Any] = (),
     onexit: Callable[[], Any] | None = None,
+    discard: bool = False,
 ) -> dict[str, Any]:
     """The callables of a setup, for the functions of a forked worker, which need no pickling."""
     return {
@@ -106,6 +110,7 @@ def inherited_setup(
         'args': tuple(args),
         'kwargs': dict(kwargs or {}),
         'onexit': onexit,
+        'discard': discard,
     }
 
 
@@ -114,24 +119,18 @@ def dumps_call(
 ) -> bytes:
     """The input that calls a function."""
     call = (function, tuple(args), dict(kwargs or {}))
-    return b'C' + _dumps_named(
-        call,
-        lambda: [
-            ('the function ' + name_of(function), function),
-            *_argument_parts(name_of(function), call[1], call[2]),
-        ],
-    )
+
+    def parts() -> list[tuple[str, Any]]:
+        name = name_of(function)
+        return [('the function ' + name, function), *_argument_parts(name, call[1], call[2])]
+
+    return b'C' + _dumps_quickly(call, parts)
 
 
 def dumps_input(args: Iterable[Any], of: str = 'the task') -> bytes:
     """The input that calls the task of the setup."""
     args = tuple(args)
-    if _is_plain(args):  # No need for cloudpickle, which takes longer.
-        try:
-            return b'T' + dumps(args, PROTOCOL)
-        except Exception:  # pylint: disable=broad-except
-            pass  # Its name has become another's: cloudpickle takes the code.
-    return b'T' + _dumps_named(args, lambda: _argument_parts(of, args, {}))
+    return b'T' + _dumps_quickly(args, lambda: _argument_parts(of, args, {}))
 
 
 def dumps_inherited(number: int) -> bytes:
@@ -139,6 +138,16 @@ def dumps_inherited(number: int) -> bytes:
     tuple as of a call.
     """
     return b'I' + number.to_bytes(4, 'little')
+
+
+def _dumps_quickly(args: tuple[Any, ...], parts: Callable[[], list[tuple[str, Any]]]) -> bytes:
+    """As _dumps_named(), but without cloudpickle, which takes longer, where there is no need for it."""
+    if _is_plain(args):
+        try:
+            return dumps(args, PROTOCOL)
+        except Exception:  # pylint: disable=broad-except
+            pass  # A function's name has become another's: cloudpickle takes the code.
+    return _dumps_named(args, parts)
 
 
 def _is_plain(args: tuple[Any, ...]) -> bool:

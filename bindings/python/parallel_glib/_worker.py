@@ -221,7 +221,7 @@ class Worker:
         self._claims = self._stacks = -1
         self._claimed = 0
         self._may_set_up = True
-        self._setup: dict[str, Any] = {'task': None, 'args': (), 'kwargs': {}, 'onexit': None}
+        self._setup: dict[str, Any] = dict.fromkeys(('task', 'onexit', 'discard'))
         self._token = b''
         self._is_fork = False
         originals = (stdin_fd, stdout_fd, stderr_fd)
@@ -450,6 +450,8 @@ class Worker:
             result = None
         except BaseException as error:  # pylint: disable=broad-except
             return self._failure(error, _exceptions.RAISED)
+        if self._setup['discard']:
+            result = None
         try:
             return (_DONE, *_transport.dumps_result(result))
         except BaseException as error:  # pylint: disable=broad-except
