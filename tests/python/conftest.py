@@ -11,6 +11,8 @@ import parallel_glib
 import pytest
 from parallel_glib import testing
 
+pytest.register_assert_rewrite('worker_support')
+
 METHODS = ['forkserver', 'fork', 'spawn']
 
 
