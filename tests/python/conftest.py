@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import pathlib
 import threading
 import time
 
@@ -60,14 +59,6 @@ def processes(request):
         yield method
 
 
-def children():
-    """The processes that this one has started and that are still there."""
-    own = set()
-    for task in pathlib.Path('/proc/self/task').iterdir():
-        own.update(int(pid) for pid in (task / 'children').read_text().split())
-    return own
-
-
 @pytest.fixture(autouse=True)
 def nothing_left():
     """No test leaves threads or descriptors behind.
@@ -90,10 +81,3 @@ def nothing_left():
         time.sleep(0.01)
     assert not threads, f'still alive: {threads}'
     assert len(os.listdir('/proc/self/fd')) <= before + 30
-
-
-@pytest.fixture
-def elapsed():
-    """The seconds since the test began."""
-    begin = time.monotonic()
-    return lambda: time.monotonic() - begin
