@@ -59,6 +59,16 @@ def processes(request):
         yield method
 
 
+@pytest.fixture
+def worker():
+    """A Python worker that has been greeted."""
+    import worker_support
+
+    with worker_support.Worker() as greeted:
+        greeted.handshake()
+        yield greeted
+
+
 @pytest.fixture(autouse=True)
 def nothing_left():
     """No test leaves threads or descriptors behind.
