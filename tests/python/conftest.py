@@ -3,13 +3,14 @@
 
 import contextlib
 import os
-import pathlib
 import threading
 import time
 
 import parallel_glib
 import pytest
 from parallel_glib import testing
+
+pytest.register_assert_rewrite('worker_support')
 
 METHODS = ['forkserver', 'fork', 'spawn']
 
@@ -58,14 +59,14 @@ def processes(request):
         yield method
 
 
-def children():
-    """The processes that this one has started and that are still there."""
-    while True:
-        try:
-            texts = [path.read_text() for path in pathlib.Path('/proc/self').glob('task/*/children')]
-        except OSError:  # A thread has ended, and its children are another's.
-            continue
-        return {int(pid) for text in texts for pid in text.split()}
+@pytest.fixture
+def worker():
+    """A Python worker that has been greeted."""
+    import worker_support
+
+    with worker_support.Worker() as greeted:
+        greeted.handshake()
+        yield greeted
 
 
 @pytest.fixture(autouse=True)
@@ -90,10 +91,3 @@ def nothing_left():
         time.sleep(0.01)
     assert not threads, f'still alive: {threads}'
     assert len(os.listdir('/proc/self/fd')) <= before + 30
-
-
-@pytest.fixture
-def elapsed():
-    """The seconds since the test began."""
-    begin = time.monotonic()
-    return lambda: time.monotonic() - begin

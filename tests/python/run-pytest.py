@@ -15,6 +15,11 @@ class TapReporter:
         self._out = os.fdopen(os.dup(1), 'w')
         self._number = 0
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config):
+        # Its options have to be there: what explains a failed assertion reads them.
+        config.pluginmanager.unregister(name='terminalreporter')
+
     def pytest_collection_finish(self, session):
         print(f'1..{len(session.items)}', file=self._out, flush=True)
 
@@ -56,7 +61,7 @@ class TapReporter:
 
 
 def main(arguments):
-    options = ['-p', 'no:cacheprovider', '-p', 'no:terminal', '-W', 'error::ResourceWarning']
+    options = ['-vv', '-p', 'no:cacheprovider', '-W', 'error::ResourceWarning']
     reporter = TapReporter()
     try:
         return pytest.main([*options, *arguments], plugins=[reporter])

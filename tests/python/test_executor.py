@@ -4,7 +4,6 @@
 import concurrent.futures
 import gc
 import os
-import pathlib
 import pickle
 import signal
 import subprocess
@@ -15,8 +14,9 @@ import weakref
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
-from conftest import children
 from parallel_glib import Executor, RemoteTraceback, UnexpectedExit
+
+import support
 
 
 def fail(text):
@@ -234,10 +234,7 @@ def test_no_more_than_max_workers(processes):
 def test_no_process_is_left(processes):
     with Executor(2) as executor:
         pids = [future.result(30) for future in [executor.submit(pid_later) for _ in range(4)]]
-    deadline = time.monotonic() + 5
-    while any(map(runs, pids)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not any(map(runs, pids))
+    support.await_true(lambda: not any(map(support.runs, pids)))
 
 
 def test_no_child_is_left(processes):
@@ -245,19 +242,10 @@ def test_no_child_is_left(processes):
     with Executor(2) as executor:
         executor.submit(int).result(30)
     for _ in range(20):
-        before = children()
+        before = support.children()
         with Executor(2) as executor:
             executor.submit(int).result(30)
-        assert children() <= before
-
-
-def runs(pid):
-    """Whether it does, and has not only not been reaped, which may be for init to do."""
-    try:
-        stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
-    except OSError:
-        return False
-    return stat.rpartition(')')[2].split()[0] not in 'ZX'
+        assert support.children() <= before
 
 
 def test_initializer_that_fails(processes):

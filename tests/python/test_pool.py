@@ -91,7 +91,7 @@ def test_map_as_they_come(processes):
     assert list(map(slow_first, range(3), processes=2, ordered=False))[-1] == 0
 
 
-def test_map_of_an_endless_iterable(backend, elapsed):
+def test_map_of_an_endless_iterable(backend):
     inputs = Counting()
     results = map(slow_first, inputs, processes=2)
     assert inputs.taken == 0

@@ -18,6 +18,8 @@ from parallel_glib import (
     run_parallel_steps,
 )
 
+import support
+
 
 def fail_if(bad, number):
     if number == bad:
@@ -95,20 +97,23 @@ def test_what_is_queued_is_done_all_the_same(backend, tmp_path):
     assert (tmp_path / 'out').read_text() == '1 []\n'
 
 
-def test_interrupt_of_the_block_stops(elapsed):
+def test_interrupt_of_the_block_stops(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        with BackgroundTaskRunner(Command(['sleep', '{}'])) as queue:
-            queue.put_many(['30'] * 10)
+        with BackgroundTaskRunner(Command([*support.lasting(tmp_path), '{}'])) as queue:
+            queue.put_many(range(10))
+            support.await_true(lambda: support.has_started(tmp_path))
             raise KeyboardInterrupt
-    assert elapsed() < 3
+    support.check_stopped(tmp_path)
 
 
-def test_exception_of_the_block_stops_if_asked(elapsed):
+def test_exception_of_the_block_stops_if_asked(tmp_path):
+    command = Command([*support.lasting(tmp_path), '{}'])
     with pytest.raises(LookupError):
-        with BackgroundTaskRunner(Command(['sleep', '{}']), halt_on_error=True) as queue:
-            queue.put_many(['30'] * 10)
+        with BackgroundTaskRunner(command, halt_on_error=True) as queue:
+            queue.put_many(range(10))
+            support.await_true(lambda: support.has_started(tmp_path))
             raise LookupError
-    assert elapsed() < 3
+    support.check_stopped(tmp_path)
 
 
 def test_put_after_a_halt_is_harmless(backend):
@@ -250,18 +255,20 @@ def test_program_without_a_place_for_its_input(capfd):
     assert caught.value.failures[0].kind == FailureKind.INPUT
 
 
-def test_forgotten_while_it_runs(elapsed):
+def test_forgotten_while_it_runs(tmp_path):
     gc.collect()
-    runner = BackgroundTaskRunner(Command(['sleep', '{}']))
+    runner = BackgroundTaskRunner(Command([*support.lasting(tmp_path), '{}']))
     runner.__enter__().put('30')
+    support.await_true(lambda: support.has_started(tmp_path))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         del runner
         gc.collect()
     assert any(warning.category is ResourceWarning for warning in caught)
-    while any(thread.name == 'parallel-forgotten' for thread in threading.enumerate()):
-        assert elapsed() < 3
-        time.sleep(0.01)
+    support.await_true(
+        lambda: all(thread.name != 'parallel-forgotten' for thread in threading.enumerate())
+    )
+    support.check_stopped(tmp_path)
 
 
 # Workers.
