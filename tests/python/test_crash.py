@@ -91,6 +91,7 @@ def test_text_of_what_cannot_travel(processes):
         and 'raise_local' in local.traceback
     )
     assert 'TwoArguments' in two.type_name and two.message == 'a b'
+    assert two.exception.__notes__[0].startswith('It could not be unpickled here: TypeError: ')
 
 
 def test_seen_while_others_run(processes, tmp_path):

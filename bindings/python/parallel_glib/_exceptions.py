@@ -280,6 +280,8 @@ def _restore_exception(info: RemoteFailureInfo, pickled: bytes | None, message: 
     info.exception = (
         RemoteError(info.message, info.type_name) if info.kind == RAISED else RemoteError(message)
     )
+    if info.restore_error:
+        info.exception.add_note(f'It could not be unpickled here: {info.restore_error}')
 
 
 def _plain(details: bytes) -> dict[str, Any] | None:
