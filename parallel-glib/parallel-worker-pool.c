@@ -103,10 +103,11 @@ learn (ParallelWorkerPool *self,
   self->host_class->set_ahead (self->host, self->ahead);
 }
 
+/* For one worker; of those that the host was told of there may be fewer now. */
 static guint
 get_depth (ParallelWorkerPool *self)
 {
-  return self->workers->len > 0 ? self->ahead / self->workers->len : 0;
+  return MIN (AHEAD_MAX, self->ahead / self->workers->len);
 }
 
 static void
