@@ -62,16 +62,20 @@ get_current_step (ParallelPoolWorker *self)
 {
   ParallelPoolRequest *request = find_unmarked (self);
 
+  /* The worker is ahead of what was heard of it; it has said that the one before is over. It may have
+   * said more: what was the current one may be gone. */
+  if (request != NULL && !request->begun)
+    {
+      parallel_worker_link_read_answers (self->link);
+      request = find_unmarked (self);
+    }
   if (request == NULL)
     return g_queue_is_empty (&self->requests) ? self->onexit : NULL;
-
-  /* The worker is ahead of what was heard of it; it has said that the one before is over. */
-  if (!request->begun)
-    parallel_worker_link_read_answers (self->link);
 
   return request->begun ? request->step : NULL;
 }
 
+/* It does not stop the step itself: whoever gives out output goes on with the worker and its step. */
 static void
 append_output (ParallelPoolWorker *self,
                ParallelStep       *step,
@@ -84,9 +88,8 @@ append_output (ParallelPoolWorker *self,
   if (output == NULL)
     return;
 
-  if (!parallel_output_append (output, data, size, &error) &&
-      parallel_step_take_stop_reason (step, g_steal_pointer (&error)))
-    parallel_worker_pool_stop_step (PARALLEL_TASK (self->pool->task), step);
+  if (!parallel_output_append (output, data, size, &error) && !parallel_step_is_being_stopped (step))
+    self->pool->host_class->stop (self->pool->host, step, g_steal_pointer (&error));
   parallel_step_wrote (step, PARALLEL_OUTPUT_STREAM_STDOUT);
 }
 
@@ -164,11 +167,28 @@ mark_cb (gpointer owner,
   /* Of a step that printed nothing itself, what came before it is still to be had. */
   if (self->early->len > 0)
     output_cb (self, (const guint8 *) "", 0);
+  if (find_unmarked (self) != request)
+    return;   /* it was taken back, as the worker has not claimed it */
   request->marked = TRUE;
   finish_those_complete (self);
 }
 
 /* ---- its answers ---- */
+
+/* The one that the answers are of now, which may be another one than that of the output. */
+static ParallelPoolRequest *
+find_unanswered (ParallelPoolWorker *self)
+{
+  for (GList *l = self->requests.head; l != NULL; l = l->next)
+    {
+      ParallelPoolRequest *request = l->data;
+
+      if (request->payload == NULL)
+        return request;
+    }
+
+  return NULL;
+}
 
 static void
 become_up (ParallelPoolWorker *self)
@@ -247,11 +267,14 @@ alive (ParallelPoolWorker  *self,
        GBytes              *payload,
        GError             **error)
 {
-  ParallelStep *step = get_current_step (self);
+  ParallelPoolRequest *request = find_unanswered (self);
+  ParallelStep *step = g_queue_is_empty (&self->requests) ? self->onexit : NULL;
   double progress;
   const char *status;
   gsize size;
 
+  if (request != NULL && request->begun)
+    step = request->step;
   if (!parallel_frame_parse_alive (payload, &progress, &status, &size, error) || step == NULL)
     return;
 
