@@ -93,10 +93,18 @@ parallel_pool_worker_give (ParallelPoolWorker   *self,
   parallel_worker_link_flush (self->link);
 }
 
+/* One that has gone would take its step with it. But one that has not done any step gets one all the same: a worker
+ * that always goes at once is not to be started for ever. */
+gboolean
+parallel_pool_worker_is_up (ParallelPoolWorker *self)
+{
+  return self->state == PARALLEL_POOL_WORKER_UP && !self->exited && !(self->deaf && self->n_done > 0);
+}
+
 gboolean
 parallel_pool_worker_is_idle (ParallelPoolWorker *self)
 {
-  return self->state == PARALLEL_POOL_WORKER_UP && g_queue_is_empty (&self->requests);
+  return g_queue_is_empty (&self->requests) && parallel_pool_worker_is_up (self);
 }
 
 ParallelPoolRequest *

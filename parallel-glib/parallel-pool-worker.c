@@ -21,8 +21,8 @@
 /* What it says before its first step and between steps is kept for the next one. */
 #define MAX_EARLY  (64 * 1024)
 
-/* A worker that has nothing more to do, or has closed its answers, ends in this time, or is killed; but not its
- * onexit, which has the run's exit timeout. */
+/* A worker that has nothing more to do, or has closed its input or its answers, ends in this time, or is killed; but
+ * not its onexit, which has the run's exit timeout. */
 #define LEAVE_TIME (10 * G_USEC_PER_SEC)
 
 /* ---- what is said to it ---- */
@@ -193,6 +193,9 @@ find_unanswered (ParallelPoolWorker *self)
 static void
 become_up (ParallelPoolWorker *self)
 {
+  if (self->exited)
+    return;   /* the last that was heard of it */
+
   self->state = PARALLEL_POOL_WORKER_UP;
   self->was_up = TRUE;
   self->pool->n_failed_starts = 0;
@@ -293,11 +296,14 @@ static gboolean
 overdue_cb (gpointer user_data)
 {
   ParallelPoolWorker *self = user_data;
+  gboolean left = self->state >= PARALLEL_POOL_WORKER_LEAVING;
 
   g_clear_pointer (&self->timer, g_source_unref);
-  give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_EXIT_TIMED_OUT,
-                              "The worker (pid %d) had nothing more to do and was killed because it did not end "
-                              "within %d s", self->process.pid, (int) (LEAVE_TIME / G_USEC_PER_SEC)));
+  give_up (self, g_error_new (PARALLEL_RUN_ERROR,
+                              left ? PARALLEL_RUN_ERROR_EXIT_TIMED_OUT : PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
+                              "The worker (pid %d) had %s and was killed because it did not end within %d s",
+                              self->process.pid, left ? "nothing more to do" : "closed its input or its answers",
+                              (int) (LEAVE_TIME / G_USEC_PER_SEC)));
   return G_SOURCE_REMOVE;
 }
 
@@ -350,6 +356,7 @@ ended_cb (gpointer owner)
 {
   ParallelPoolWorker *self = owner;
 
+  self->deaf = TRUE;
   if (!self->exited)
     await_end (self);
 }

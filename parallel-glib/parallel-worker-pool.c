@@ -213,7 +213,7 @@ fill (ParallelWorkerPool *self,
   guint n = 0;
   guint room;
 
-  if (worker->state != PARALLEL_POOL_WORKER_UP)
+  if (!parallel_pool_worker_is_up (worker))
     return TRUE;
   if (is_worn (self, worker))
     {
@@ -225,6 +225,8 @@ fill (ParallelWorkerPool *self,
   room = get_room (self, worker);
   if (parallel_pool_worker_is_idle (worker))
     {
+      if (worker->n_done > 0 && parallel_worker_link_has_hung_up (worker->link))
+        return TRUE;   /* that comes next */
       requests[0] = pop_begun (self);
       if (requests[0] == NULL)
         return FALSE;

@@ -66,6 +66,7 @@ struct _ParallelPoolWorker
   GError                  *fault;           /* what it did wrong, or why it is no good */
   ParallelProcessStop     *stop;
   GSource                 *timer;           /* it has to be gone soon */
+  gboolean                 deaf;            /* it has closed its answers, or does not take what it is sent */
   gboolean                 exited;
   int                      wait_status;
 };
@@ -105,6 +106,8 @@ void                 parallel_pool_worker_free      (ParallelPoolWorker    *self
 
 /* ---- parallel-pool-requests.c ---- */
 
+/* Whether it can be given more. */
+gboolean             parallel_pool_worker_is_up     (ParallelPoolWorker    *self);
 gboolean             parallel_pool_worker_is_idle   (ParallelPoolWorker    *self);
 ParallelPoolRequest *parallel_pool_worker_find      (ParallelPoolWorker    *self,
                                                      guint64                serial);
