@@ -5,6 +5,7 @@
 
 #include "parallel-worker-pool.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* What a worker is given to do, and what is taken back of it. */
@@ -32,7 +33,15 @@ send_request (ParallelPoolWorker  *self,
   g_clear_pointer (&request->input, g_bytes_unref);
 }
 
-/* There is always room for the few that wait, and this side has the other end too. */
+gboolean
+parallel_pool_worker_reads_claims (ParallelPoolWorker *self)
+{
+  int size = 0;
+
+  return ioctl (self->claim_fds[0], FIONREAD, &size) < 0 || size / sizeof (guint64) <= self->requests.length;
+}
+
+/* There is always room for the few that wait, since the worker reads them, and this side has the other end too. */
 static void
 add_claim (ParallelPoolWorker  *self,
            ParallelPoolRequest *request)

@@ -130,9 +130,9 @@ give_up (ParallelPoolWorker *self,
   parallel_pool_worker_stop (self, "KILL", 0);
 }
 
-static void
-protest (ParallelPoolWorker *self,
-         const char         *text)
+void
+parallel_pool_worker_protest (ParallelPoolWorker *self,
+                              const char         *text)
 {
   give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
                               "The worker (pid %d) was killed because it does not keep to the worker protocol: %s",
@@ -160,7 +160,7 @@ mark_cb (gpointer owner,
     return;   /* of the setup */
   if (request == NULL || request->serial != serial)
     {
-      protest (self, "it has marked the end of a step that it was not doing");
+      parallel_pool_worker_protest (self, "it has marked the end of a step that it was not doing");
       return;
     }
 
@@ -212,7 +212,7 @@ ready (ParallelPoolWorker  *self,
   if (!parallel_frame_parse_ready (payload, &hello, error))
     return;
 
-  self->can_claim = (hello.descriptors & PARALLEL_FRAME_HAS_CLAIMS) != 0;
+  self->can_claim = self->claim_fds[0] >= 0 && (hello.descriptors & PARALLEL_FRAME_HAS_CLAIMS) != 0;
   self->stack_signal = (hello.descriptors & PARALLEL_FRAME_HAS_STACKS) != 0 ? hello.stack_signal : 0;
   parallel_worker_link_set_limit (self->link, parallel_worker_task_get_frame_limit (self->pool->task));
   if (parallel_worker_task_get_setup (self->pool->task) == NULL)
@@ -348,7 +348,7 @@ frame_cb (gpointer  owner,
                  kind);
 
   if (error != NULL)
-    protest (self, error->message);
+    parallel_pool_worker_protest (self, error->message);
 }
 
 static void
@@ -365,7 +365,7 @@ static void
 broken_cb (gpointer  owner,
            GError   *error)
 {
-  protest (owner, error->message);
+  parallel_pool_worker_protest (owner, error->message);
   g_error_free (error);
 }
 

@@ -223,6 +223,11 @@ fill (ParallelWorkerPool *self,
     }
 
   room = get_room (self, worker);
+  if (room > 1 && worker->can_claim && !parallel_pool_worker_reads_claims (worker))
+    {
+      parallel_pool_worker_protest (worker, "it does steps that it has not claimed");
+      return TRUE;
+    }
   if (parallel_pool_worker_is_idle (worker))
     {
       if (worker->n_done > 0 && parallel_worker_link_has_hung_up (worker->link))

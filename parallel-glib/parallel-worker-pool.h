@@ -97,6 +97,9 @@ gboolean             parallel_pool_worker_start     (ParallelWorkerPool    *pool
 void                 parallel_pool_worker_stop      (ParallelPoolWorker    *self,
                                                      const char            *sequence,
                                                      double                 grace);
+/* It does not keep to the protocol, as @text says: kills it. */
+void                 parallel_pool_worker_protest   (ParallelPoolWorker    *self,
+                                                     const char            *text);
 /* @step has begun in it: tells where it can be seen. */
 void                 parallel_pool_worker_show      (ParallelPoolWorker    *self,
                                                      ParallelStep          *step);
@@ -109,6 +112,8 @@ void                 parallel_pool_worker_free      (ParallelPoolWorker    *self
 /* Whether it can be given more. */
 gboolean             parallel_pool_worker_is_up     (ParallelPoolWorker    *self);
 gboolean             parallel_pool_worker_is_idle   (ParallelPoolWorker    *self);
+/* Whether the numbers of what it has done are out of the pipe. */
+gboolean             parallel_pool_worker_reads_claims (ParallelPoolWorker *self);
 ParallelPoolRequest *parallel_pool_worker_find      (ParallelPoolWorker    *self,
                                                      guint64                serial);
 /* Takes and sends what has begun, or is to wait in front of the worker. */
