@@ -124,6 +124,8 @@ end_onexit (ParallelPoolWorker      *self,
     return;
   if (step == NULL)
     step = pool->host_class->begin_onexit (pool->host, PARALLEL_TASK (pool->task));
+  if (step == NULL)
+    return;
 
   set_exit (self, step);
   if (self->left != NULL && ended_well (self) && parallel_frame_parse_outcome (self->left, &outcome, NULL))

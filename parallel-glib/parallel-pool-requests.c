@@ -160,6 +160,9 @@ parallel_pool_worker_recall (ParallelPoolWorker *self)
       request = parallel_pool_worker_find (self, GUINT64_FROM_LE (serial));
       if (request == NULL)
         continue;
+      /* It cannot have been done. */
+      request->marked = FALSE;
+      g_clear_pointer (&request->payload, g_bytes_unref);
       g_queue_remove (&self->requests, request);
       g_queue_push_tail (&taken, request);
     }

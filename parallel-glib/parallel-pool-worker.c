@@ -458,17 +458,21 @@ parallel_pool_worker_show (ParallelPoolWorker *self,
 void
 parallel_pool_worker_leave (ParallelPoolWorker *self)
 {
-  gboolean was_up = self->state == PARALLEL_POOL_WORKER_UP;
+  ParallelWorkerPool *pool = self->pool;
+  gboolean has_worked = self->state == PARALLEL_POOL_WORKER_UP && self->n_done > 0;
+  gboolean has_onexit = has_worked && parallel_worker_task_get_has_onexit (pool->task);
 
   if (self->state >= PARALLEL_POOL_WORKER_LEAVING)
     return;
 
   self->state = PARALLEL_POOL_WORKER_LEAVING;
-  if (was_up && self->n_done > 0)
+  if (has_onexit)
+    self->onexit = pool->host_class->begin_onexit (pool->host, PARALLEL_TASK (pool->task));
+  if (has_worked && (self->onexit != NULL || !has_onexit))
     send_head (self, PARALLEL_FRAME_LEAVE, 0);
-  if (was_up && self->n_done > 0 && parallel_worker_task_get_has_onexit (self->pool->task))
+
+  if (self->onexit != NULL)
     {
-      self->onexit = self->pool->host_class->begin_onexit (self->pool->host, PARALLEL_TASK (self->pool->task));
       parallel_pool_worker_show (self, self->onexit);
       parallel_worker_link_flush (self->link);
     }
