@@ -513,9 +513,12 @@ parallel_worker_pool_stop_step (ParallelTask *task,
   if (self == NULL)
     return;
 
-  /* If the worker has not come to it, it need not die. */
+  /* If the worker has not come to it, or is past it, it need not die. After the recall it gets to nothing more. */
   if (worker != NULL)
-    parallel_pool_worker_recall (worker);
+    {
+      parallel_pool_worker_recall (worker);
+      parallel_worker_link_read_answers (worker->link);
+    }
   if (find_worker (self, step) == NULL)
     end_queued (self, step);
   else
