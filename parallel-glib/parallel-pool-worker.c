@@ -25,6 +25,9 @@
  * not its onexit, which has the run's exit timeout. */
 #define LEAVE_TIME (10 * G_USEC_PER_SEC)
 
+/* How long the output of a step may take after its result, where something forwards both. */
+#define MARK_TIME  (10 * G_USEC_PER_SEC)
+
 /* ---- what is said to it ---- */
 
 static void
@@ -139,6 +142,24 @@ parallel_pool_worker_protest (ParallelPoolWorker *self,
                               self->process.pid, text));
 }
 
+static void
+clear_timer (GSource **timer)
+{
+  if (*timer != NULL)
+    g_source_destroy (*timer);
+  g_clear_pointer (timer, g_source_unref);
+}
+
+static gboolean
+unmarked_cb (gpointer user_data)
+{
+  ParallelPoolWorker *self = user_data;
+
+  g_clear_pointer (&self->mark_timer, g_source_unref);
+  parallel_pool_worker_protest (self, "it has answered a step and not marked the end of the step's output");
+  return G_SOURCE_REMOVE;
+}
+
 /* The output and the answers come in two streams, each of them in order. */
 static void
 finish_those_complete (ParallelPoolWorker *self)
@@ -146,7 +167,12 @@ finish_those_complete (ParallelPoolWorker *self)
   ParallelPoolRequest *request;
 
   while ((request = g_queue_peek_head (&self->requests)) != NULL && request->marked && request->payload != NULL)
-    parallel_worker_pool_finish (self->pool, self);
+    {
+      clear_timer (&self->mark_timer);
+      parallel_worker_pool_finish (self->pool, self);
+    }
+  if (request != NULL && request->payload != NULL && self->mark_timer == NULL)
+    self->mark_timer = parallel_engine_add_timer (g_get_monotonic_time () + MARK_TIME, unmarked_cb, self);
 }
 
 static void
@@ -575,11 +601,8 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
 void
 parallel_pool_worker_free (ParallelPoolWorker *self)
 {
-  if (self->timer != NULL)
-    {
-      g_source_destroy (self->timer);
-      g_source_unref (self->timer);
-    }
+  clear_timer (&self->timer);
+  clear_timer (&self->mark_timer);
   g_clear_pointer (&self->stop, parallel_process_stop_free);
   g_clear_pointer (&self->link, parallel_worker_link_free);
   parallel_worker_process_clear (&self->process);

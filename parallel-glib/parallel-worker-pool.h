@@ -66,6 +66,7 @@ struct _ParallelPoolWorker
   GError                  *fault;           /* what it did wrong, or why it is no good */
   ParallelProcessStop     *stop;
   GSource                 *timer;           /* it has to be gone soon */
+  GSource                 *mark_timer;      /* the first request is answered, but its output goes on */
   gboolean                 deaf;            /* it has closed its answers, or does not take what it is sent */
   gboolean                 exited;
   int                      wait_status;
