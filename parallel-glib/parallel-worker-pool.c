@@ -15,7 +15,7 @@
 
 /* Which worker does what. */
 
-/* A pool whose workers have failed to start so often in so short a time gives up. */
+/* A pool whose workers have failed to start so often, in so short a time or without another that works, gives up. */
 #define MAX_FAILED_STARTS     3
 #define FAILED_STARTS_WINDOW  (5 * G_USEC_PER_SEC)
 
@@ -367,16 +367,27 @@ parallel_worker_pool_schedule (ParallelWorkerPool *self)
 
 /* ---- workers that do not come to work ---- */
 
+static gboolean
+has_worker_up (ParallelWorkerPool *self)
+{
+  for (guint i = 0; i < self->workers->len; i++)
+    if (((ParallelPoolWorker *) g_ptr_array_index (self->workers, i))->state == PARALLEL_POOL_WORKER_UP)
+      return TRUE;
+
+  return FALSE;
+}
+
 void
 parallel_worker_pool_start_failed (ParallelWorkerPool *self,
                                    GError             *error)
 {
   gint64 now = g_get_monotonic_time ();
-  gint64 *oldest = &self->failed_starts[self->n_failed_starts++ % MAX_FAILED_STARTS];
+  gint64 *oldest;
 
-  *oldest = now;
+  self->failed_starts[self->n_failed_starts++ % MAX_FAILED_STARTS] = now;
+  oldest = &self->failed_starts[self->n_failed_starts % MAX_FAILED_STARTS];
   if (self->broken == NULL && self->n_failed_starts >= MAX_FAILED_STARTS &&
-      now - self->failed_starts[self->n_failed_starts % MAX_FAILED_STARTS] <= FAILED_STARTS_WINDOW)
+      (now - *oldest <= FAILED_STARTS_WINDOW || !has_worker_up (self)))
     {
       self->broken = g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_POOL_BROKEN,
                                   "No worker can be started (tried %u times): %s", self->n_failed_starts,
