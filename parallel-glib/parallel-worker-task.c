@@ -5,6 +5,8 @@
 
 #include "parallel-worker-task-private.h"
 
+#include <string.h>
+
 #include "parallel-run-error.h"
 #include "parallel-step-private.h"
 #include "parallel-task-private.h"
@@ -206,8 +208,10 @@ parallel_worker_task_check (ParallelTask  *task,
       return FALSE;
     }
 
-  size = self->encoding == PARALLEL_ENCODING_BYTES ? g_bytes_get_size (get_bytes (input))
-                                                   : g_variant_get_size (get_variant (input)) + 64;
+  if (self->encoding == PARALLEL_ENCODING_BYTES)
+    size = g_bytes_get_size (get_bytes (input));
+  else
+    size = g_variant_get_size (get_variant (input)) + 1 + strlen (g_variant_get_type_string (get_variant (input)));
   if (size <= limit)
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
