@@ -96,6 +96,17 @@ append_output (ParallelPoolWorker *self,
   parallel_step_wrote (step, PARALLEL_OUTPUT_STREAM_STDOUT);
 }
 
+void
+parallel_pool_worker_show_early (ParallelPoolWorker *self,
+                                 ParallelStep       *step)
+{
+  if (self->early->len == 0)
+    return;
+
+  append_output (self, step, self->early->data, self->early->len);
+  g_byte_array_set_size (self->early, 0);
+}
+
 static void
 output_cb (gpointer      owner,
            const guint8 *data,
@@ -112,11 +123,7 @@ output_cb (gpointer      owner,
       return;
     }
 
-  if (self->early->len > 0)
-    {
-      append_output (self, step, self->early->data, self->early->len);
-      g_byte_array_set_size (self->early, 0);
-    }
+  parallel_pool_worker_show_early (self, step);
   append_output (self, step, data, size);
 }
 

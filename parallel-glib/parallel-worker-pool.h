@@ -104,6 +104,9 @@ void                 parallel_pool_worker_protest   (ParallelPoolWorker    *self
 /* @step has begun in it: tells where it can be seen. */
 void                 parallel_pool_worker_show      (ParallelPoolWorker    *self,
                                                      ParallelStep          *step);
+/* What it printed when no step was being done is the output of @step. */
+void                 parallel_pool_worker_show_early (ParallelPoolWorker   *self,
+                                                     ParallelStep          *step);
 /* It is to end, after its onexit if it has done anything. */
 void                 parallel_pool_worker_leave     (ParallelPoolWorker    *self);
 void                 parallel_pool_worker_free      (ParallelPoolWorker    *self);
