@@ -569,13 +569,32 @@ greet (ParallelPoolWorker  *self,
   return success;
 }
 
+static gboolean
+check_setup (ParallelWorkerTask  *task,
+             GError             **error)
+{
+  GBytes *setup = parallel_worker_task_get_setup (task);
+  guint limit = parallel_worker_task_get_frame_limit (task);
+
+  if (setup == NULL || g_bytes_get_size (setup) < limit)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               "The setup has %" G_GSIZE_FORMAT " bytes, and a worker takes no more than the task’s frame limit, %u",
+               g_bytes_get_size (setup), limit);
+  return FALSE;
+}
+
 gboolean
 parallel_pool_worker_start (ParallelWorkerPool  *pool,
                             GError             **error)
 {
-  ParallelPoolWorker *self = g_new0 (ParallelPoolWorker, 1);
+  ParallelPoolWorker *self;
   guint8 token[PARALLEL_FRAME_TOKEN_SIZE];
   GError *local_error = NULL;
+
+  if (!check_setup (pool->task, error))
+    return FALSE;
 
   for (gsize i = 0; i < sizeof token; i += sizeof (guint32))
     {
@@ -584,6 +603,7 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
       memcpy (token + i, &number, sizeof number);
     }
 
+  self = g_new0 (ParallelPoolWorker, 1);
   self->pool = pool;
   self->claim_fds[0] = self->claim_fds[1] = self->stack_fd = -1;
   self->early = g_byte_array_new ();
