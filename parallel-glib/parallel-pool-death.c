@@ -70,6 +70,7 @@ end_step (ParallelPoolWorker *self,
           const char         *when,
           const char         *left)
 {
+  parallel_pool_worker_show_early (self, step);
   set_exit (self, step);
   if (left != NULL)
     parallel_step_add_to_stop_reason (step, "not all of its worker’s processes ended although they were killed: ", left);
@@ -124,7 +125,10 @@ end_onexit (ParallelPoolWorker      *self,
     return;
   if (step == NULL)
     step = pool->host_class->begin_onexit (pool->host, PARALLEL_TASK (pool->task));
+  if (step == NULL)
+    return;
 
+  parallel_pool_worker_show_early (self, step);
   set_exit (self, step);
   if (self->left != NULL && ended_well (self) && parallel_frame_parse_outcome (self->left, &outcome, NULL))
     parallel_step_end (step, outcome.kind == PARALLEL_OUTCOME_FAILED

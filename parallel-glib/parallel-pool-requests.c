@@ -5,6 +5,7 @@
 
 #include "parallel-worker-pool.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* What a worker is given to do, and what is taken back of it. */
@@ -32,7 +33,15 @@ send_request (ParallelPoolWorker  *self,
   g_clear_pointer (&request->input, g_bytes_unref);
 }
 
-/* There is always room for the few that wait, and this side has the other end too. */
+gboolean
+parallel_pool_worker_reads_claims (ParallelPoolWorker *self)
+{
+  int size = 0;
+
+  return ioctl (self->claim_fds[0], FIONREAD, &size) < 0 || size / sizeof (guint64) <= self->requests.length;
+}
+
+/* There is always room for the few that wait, since the worker reads them, and this side has the other end too. */
 static void
 add_claim (ParallelPoolWorker  *self,
            ParallelPoolRequest *request)
@@ -93,10 +102,18 @@ parallel_pool_worker_give (ParallelPoolWorker   *self,
   parallel_worker_link_flush (self->link);
 }
 
+/* One that has gone would take its step with it. But one that has not done any step gets one all the same: a worker
+ * that always goes at once is not to be started for ever. */
+gboolean
+parallel_pool_worker_is_up (ParallelPoolWorker *self)
+{
+  return self->state == PARALLEL_POOL_WORKER_UP && !self->exited && !(self->deaf && self->n_done > 0);
+}
+
 gboolean
 parallel_pool_worker_is_idle (ParallelPoolWorker *self)
 {
-  return self->state == PARALLEL_POOL_WORKER_UP && g_queue_is_empty (&self->requests);
+  return g_queue_is_empty (&self->requests) && parallel_pool_worker_is_up (self);
 }
 
 ParallelPoolRequest *
@@ -143,6 +160,9 @@ parallel_pool_worker_recall (ParallelPoolWorker *self)
       request = parallel_pool_worker_find (self, GUINT64_FROM_LE (serial));
       if (request == NULL)
         continue;
+      /* It cannot have been done. */
+      request->marked = FALSE;
+      g_clear_pointer (&request->payload, g_bytes_unref);
       g_queue_remove (&self->requests, request);
       g_queue_push_tail (&taken, request);
     }

@@ -21,9 +21,12 @@
 /* What it says before its first step and between steps is kept for the next one. */
 #define MAX_EARLY  (64 * 1024)
 
-/* A worker that has nothing more to do, or has closed its answers, ends in this time, or is killed; but not its
- * onexit, which has the run's exit timeout. */
+/* A worker that has nothing more to do, or has closed its input or its answers, ends in this time, or is killed; but
+ * not its onexit, which has the run's exit timeout. */
 #define LEAVE_TIME (10 * G_USEC_PER_SEC)
+
+/* How long the output of a step may take after its result, where something forwards both. */
+#define MARK_TIME  (10 * G_USEC_PER_SEC)
 
 /* ---- what is said to it ---- */
 
@@ -62,16 +65,20 @@ get_current_step (ParallelPoolWorker *self)
 {
   ParallelPoolRequest *request = find_unmarked (self);
 
+  /* The worker is ahead of what was heard of it; it has said that the one before is over. It may have
+   * said more: what was the current one may be gone. */
+  if (request != NULL && !request->begun)
+    {
+      parallel_worker_link_read_answers (self->link);
+      request = find_unmarked (self);
+    }
   if (request == NULL)
     return g_queue_is_empty (&self->requests) ? self->onexit : NULL;
-
-  /* The worker is ahead of what was heard of it; it has said that the one before is over. */
-  if (!request->begun)
-    parallel_worker_link_read_answers (self->link);
 
   return request->begun ? request->step : NULL;
 }
 
+/* It does not stop the step itself: whoever gives out output goes on with the worker and its step. */
 static void
 append_output (ParallelPoolWorker *self,
                ParallelStep       *step,
@@ -84,10 +91,20 @@ append_output (ParallelPoolWorker *self,
   if (output == NULL)
     return;
 
-  if (!parallel_output_append (output, data, size, &error) &&
-      parallel_step_take_stop_reason (step, g_steal_pointer (&error)))
-    parallel_worker_pool_stop_step (PARALLEL_TASK (self->pool->task), step);
+  if (!parallel_output_append (output, data, size, &error) && !parallel_step_is_being_stopped (step))
+    self->pool->host_class->stop (self->pool->host, step, g_steal_pointer (&error));
   parallel_step_wrote (step, PARALLEL_OUTPUT_STREAM_STDOUT);
+}
+
+void
+parallel_pool_worker_show_early (ParallelPoolWorker *self,
+                                 ParallelStep       *step)
+{
+  if (self->early->len == 0)
+    return;
+
+  append_output (self, step, self->early->data, self->early->len);
+  g_byte_array_set_size (self->early, 0);
 }
 
 static void
@@ -106,11 +123,7 @@ output_cb (gpointer      owner,
       return;
     }
 
-  if (self->early->len > 0)
-    {
-      append_output (self, step, self->early->data, self->early->len);
-      g_byte_array_set_size (self->early, 0);
-    }
+  parallel_pool_worker_show_early (self, step);
   append_output (self, step, data, size);
 }
 
@@ -127,13 +140,31 @@ give_up (ParallelPoolWorker *self,
   parallel_pool_worker_stop (self, "KILL", 0);
 }
 
-static void
-protest (ParallelPoolWorker *self,
-         const char         *text)
+void
+parallel_pool_worker_protest (ParallelPoolWorker *self,
+                              const char         *text)
 {
   give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
                               "The worker (pid %d) was killed because it does not keep to the worker protocol: %s",
                               self->process.pid, text));
+}
+
+static void
+clear_timer (GSource **timer)
+{
+  if (*timer != NULL)
+    g_source_destroy (*timer);
+  g_clear_pointer (timer, g_source_unref);
+}
+
+static gboolean
+unmarked_cb (gpointer user_data)
+{
+  ParallelPoolWorker *self = user_data;
+
+  g_clear_pointer (&self->mark_timer, g_source_unref);
+  parallel_pool_worker_protest (self, "it has answered a step and not marked the end of the step's output");
+  return G_SOURCE_REMOVE;
 }
 
 /* The output and the answers come in two streams, each of them in order. */
@@ -143,7 +174,12 @@ finish_those_complete (ParallelPoolWorker *self)
   ParallelPoolRequest *request;
 
   while ((request = g_queue_peek_head (&self->requests)) != NULL && request->marked && request->payload != NULL)
-    parallel_worker_pool_finish (self->pool, self);
+    {
+      clear_timer (&self->mark_timer);
+      parallel_worker_pool_finish (self->pool, self);
+    }
+  if (request != NULL && request->payload != NULL && self->mark_timer == NULL)
+    self->mark_timer = parallel_engine_add_timer (g_get_monotonic_time () + MARK_TIME, unmarked_cb, self);
 }
 
 static void
@@ -157,22 +193,42 @@ mark_cb (gpointer owner,
     return;   /* of the setup */
   if (request == NULL || request->serial != serial)
     {
-      protest (self, "it has marked the end of a step that it was not doing");
+      parallel_pool_worker_protest (self, "it has marked the end of a step that it was not doing");
       return;
     }
 
   /* Of a step that printed nothing itself, what came before it is still to be had. */
   if (self->early->len > 0)
     output_cb (self, (const guint8 *) "", 0);
+  if (find_unmarked (self) != request)
+    return;   /* it was taken back, as the worker has not claimed it */
   request->marked = TRUE;
   finish_those_complete (self);
 }
 
 /* ---- its answers ---- */
 
+/* The one that the answers are of now, which may be another one than that of the output. */
+static ParallelPoolRequest *
+find_unanswered (ParallelPoolWorker *self)
+{
+  for (GList *l = self->requests.head; l != NULL; l = l->next)
+    {
+      ParallelPoolRequest *request = l->data;
+
+      if (request->payload == NULL)
+        return request;
+    }
+
+  return NULL;
+}
+
 static void
 become_up (ParallelPoolWorker *self)
 {
+  if (self->exited)
+    return;   /* the last that was heard of it */
+
   self->state = PARALLEL_POOL_WORKER_UP;
   self->was_up = TRUE;
   self->pool->n_failed_starts = 0;
@@ -189,7 +245,7 @@ ready (ParallelPoolWorker  *self,
   if (!parallel_frame_parse_ready (payload, &hello, error))
     return;
 
-  self->can_claim = (hello.descriptors & PARALLEL_FRAME_HAS_CLAIMS) != 0;
+  self->can_claim = self->claim_fds[0] >= 0 && (hello.descriptors & PARALLEL_FRAME_HAS_CLAIMS) != 0;
   self->stack_signal = (hello.descriptors & PARALLEL_FRAME_HAS_STACKS) != 0 ? hello.stack_signal : 0;
   parallel_worker_link_set_limit (self->link, parallel_worker_task_get_frame_limit (self->pool->task));
   if (parallel_worker_task_get_setup (self->pool->task) == NULL)
@@ -247,11 +303,14 @@ alive (ParallelPoolWorker  *self,
        GBytes              *payload,
        GError             **error)
 {
-  ParallelStep *step = get_current_step (self);
+  ParallelPoolRequest *request = find_unanswered (self);
+  ParallelStep *step = g_queue_is_empty (&self->requests) ? self->onexit : NULL;
   double progress;
   const char *status;
   gsize size;
 
+  if (request != NULL && request->begun)
+    step = request->step;
   if (!parallel_frame_parse_alive (payload, &progress, &status, &size, error) || step == NULL)
     return;
 
@@ -270,11 +329,14 @@ static gboolean
 overdue_cb (gpointer user_data)
 {
   ParallelPoolWorker *self = user_data;
+  gboolean left = self->state >= PARALLEL_POOL_WORKER_LEAVING;
 
   g_clear_pointer (&self->timer, g_source_unref);
-  give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_EXIT_TIMED_OUT,
-                              "The worker (pid %d) had nothing more to do and was killed because it did not end "
-                              "within %d s", self->process.pid, (int) (LEAVE_TIME / G_USEC_PER_SEC)));
+  give_up (self, g_error_new (PARALLEL_RUN_ERROR,
+                              left ? PARALLEL_RUN_ERROR_EXIT_TIMED_OUT : PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
+                              "The worker (pid %d) had %s and was killed because it did not end within %d s",
+                              self->process.pid, left ? "nothing more to do" : "closed its input or its answers",
+                              (int) (LEAVE_TIME / G_USEC_PER_SEC)));
   return G_SOURCE_REMOVE;
 }
 
@@ -319,7 +381,7 @@ frame_cb (gpointer  owner,
                  kind);
 
   if (error != NULL)
-    protest (self, error->message);
+    parallel_pool_worker_protest (self, error->message);
 }
 
 static void
@@ -327,6 +389,7 @@ ended_cb (gpointer owner)
 {
   ParallelPoolWorker *self = owner;
 
+  self->deaf = TRUE;
   if (!self->exited)
     await_end (self);
 }
@@ -335,7 +398,7 @@ static void
 broken_cb (gpointer  owner,
            GError   *error)
 {
-  protest (owner, error->message);
+  parallel_pool_worker_protest (owner, error->message);
   g_error_free (error);
 }
 
@@ -428,17 +491,21 @@ parallel_pool_worker_show (ParallelPoolWorker *self,
 void
 parallel_pool_worker_leave (ParallelPoolWorker *self)
 {
-  gboolean was_up = self->state == PARALLEL_POOL_WORKER_UP;
+  ParallelWorkerPool *pool = self->pool;
+  gboolean has_worked = self->state == PARALLEL_POOL_WORKER_UP && self->n_done > 0;
+  gboolean has_onexit = has_worked && parallel_worker_task_get_has_onexit (pool->task);
 
   if (self->state >= PARALLEL_POOL_WORKER_LEAVING)
     return;
 
   self->state = PARALLEL_POOL_WORKER_LEAVING;
-  if (was_up && self->n_done > 0)
+  if (has_onexit)
+    self->onexit = pool->host_class->begin_onexit (pool->host, PARALLEL_TASK (pool->task));
+  if (has_worked && (self->onexit != NULL || !has_onexit))
     send_head (self, PARALLEL_FRAME_LEAVE, 0);
-  if (was_up && self->n_done > 0 && parallel_worker_task_get_has_onexit (self->pool->task))
+
+  if (self->onexit != NULL)
     {
-      self->onexit = self->pool->host_class->begin_onexit (self->pool->host, PARALLEL_TASK (self->pool->task));
       parallel_pool_worker_show (self, self->onexit);
       parallel_worker_link_flush (self->link);
     }
@@ -502,13 +569,32 @@ greet (ParallelPoolWorker  *self,
   return success;
 }
 
+static gboolean
+check_setup (ParallelWorkerTask  *task,
+             GError             **error)
+{
+  GBytes *setup = parallel_worker_task_get_setup (task);
+  guint limit = parallel_worker_task_get_frame_limit (task);
+
+  if (setup == NULL || g_bytes_get_size (setup) < limit)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               "The setup has %" G_GSIZE_FORMAT " bytes, and a worker takes no more than the task’s frame limit, %u",
+               g_bytes_get_size (setup), limit);
+  return FALSE;
+}
+
 gboolean
 parallel_pool_worker_start (ParallelWorkerPool  *pool,
                             GError             **error)
 {
-  ParallelPoolWorker *self = g_new0 (ParallelPoolWorker, 1);
+  ParallelPoolWorker *self;
   guint8 token[PARALLEL_FRAME_TOKEN_SIZE];
   GError *local_error = NULL;
+
+  if (!check_setup (pool->task, error))
+    return FALSE;
 
   for (gsize i = 0; i < sizeof token; i += sizeof (guint32))
     {
@@ -517,6 +603,7 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
       memcpy (token + i, &number, sizeof number);
     }
 
+  self = g_new0 (ParallelPoolWorker, 1);
   self->pool = pool;
   self->claim_fds[0] = self->claim_fds[1] = self->stack_fd = -1;
   self->early = g_byte_array_new ();
@@ -541,11 +628,8 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
 void
 parallel_pool_worker_free (ParallelPoolWorker *self)
 {
-  if (self->timer != NULL)
-    {
-      g_source_destroy (self->timer);
-      g_source_unref (self->timer);
-    }
+  clear_timer (&self->timer);
+  clear_timer (&self->mark_timer);
   g_clear_pointer (&self->stop, parallel_process_stop_free);
   g_clear_pointer (&self->link, parallel_worker_link_free);
   parallel_worker_process_clear (&self->process);

@@ -246,6 +246,12 @@ parallel_run_pool_begin_onexit (gpointer      host,
   item->onexit = TRUE;
 
   parallel_run_lock (run);
+  if (run->halt == PARALLEL_RUN_HALTED_NOW)
+    {
+      parallel_run_unlock (run);
+      parallel_run_drop_item (run, item);
+      return NULL;
+    }
   item->index = run->n_indexes++;
   step->index = item->index;
   parallel_step_attach (step, &parallel_run_step_host, run, item);

@@ -70,7 +70,8 @@ typedef struct
   /* Keeps the slot of the step that ends next for one that begins right after it with @runs. */
   void            (*reserve)    (gpointer        host);
   void            (*unreserve)  (gpointer        host);
-  /* The onexit of one of the processes of @task, begun: a step that is ended like any other. */
+  /* The onexit of one of the processes of @task, begun: a step that is ended like any other. NULL: there is to be
+   * none, because the run was halted. */
   ParallelStep   *(*begin_onexit) (gpointer      host,
                                    ParallelTask *task);
   /* The answer to close(). */

@@ -162,7 +162,10 @@ parallel_worker_link_flush (ParallelWorkerLink *self)
   else if (n >= 0 || errno == EAGAIN)
     self->writer = watch (self, self->input_fd, G_IO_OUT | G_IO_ERR | G_IO_HUP, writable_cb);
   else
-    shut_input (self);   /* it has ended, or is about to; that is seen elsewhere */
+    {
+      shut_input (self);
+      self->funcs->ended (self->owner);
+    }
 }
 
 void
@@ -366,6 +369,14 @@ parallel_worker_link_read_answers (ParallelWorkerLink *self)
     return;
   while (self->answers_fd >= 0 && read_answers (self))
     ;
+}
+
+gboolean
+parallel_worker_link_has_hung_up (ParallelWorkerLink *self)
+{
+  GPollFD poll_fd = { .fd = self->answers_fd };
+
+  return self->answers_fd < 0 || (g_poll (&poll_fd, 1, 0) > 0 && (poll_fd.revents & G_IO_HUP) != 0);
 }
 
 /* What its descendants go on to write is not waited for. */

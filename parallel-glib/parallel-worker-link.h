@@ -27,7 +27,7 @@ typedef struct
                   gsize         size);
   void (*mark)   (gpointer      owner,
                   guint64       serial);
-  /* The worker has closed its answers; it has ended, or should. */
+  /* The worker has closed its answers, or its input; it has ended, or should. */
   void (*ended)  (gpointer      owner);
   /* The worker speaks nonsense, once. Takes @error. */
   void (*broken) (gpointer      owner,
@@ -61,6 +61,8 @@ void     parallel_worker_link_close_input     (ParallelWorkerLink            *se
 void     parallel_worker_link_read_output     (ParallelWorkerLink            *self);
 /* The same for the answers. */
 void     parallel_worker_link_read_answers    (ParallelWorkerLink            *self);
+/* Whether nobody can answer any more, although that is not read yet. */
+gboolean parallel_worker_link_has_hung_up     (ParallelWorkerLink            *self);
 /* The worker has ended: reads all that it has left, and nothing after that. */
 void     parallel_worker_link_drain           (ParallelWorkerLink            *self);
 

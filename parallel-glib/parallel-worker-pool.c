@@ -15,7 +15,7 @@
 
 /* Which worker does what. */
 
-/* A pool whose workers have failed to start so often in so short a time gives up. */
+/* A pool whose workers have failed to start so often, in so short a time or without another that works, gives up. */
 #define MAX_FAILED_STARTS     3
 #define FAILED_STARTS_WINDOW  (5 * G_USEC_PER_SEC)
 
@@ -103,10 +103,11 @@ learn (ParallelWorkerPool *self,
   self->host_class->set_ahead (self->host, self->ahead);
 }
 
+/* For one worker; of those that the host was told of there may be fewer now. */
 static guint
 get_depth (ParallelWorkerPool *self)
 {
-  return self->workers->len > 0 ? self->ahead / self->workers->len : 0;
+  return MIN (AHEAD_MAX, self->ahead / self->workers->len);
 }
 
 static void
@@ -212,7 +213,7 @@ fill (ParallelWorkerPool *self,
   guint n = 0;
   guint room;
 
-  if (worker->state != PARALLEL_POOL_WORKER_UP)
+  if (!parallel_pool_worker_is_up (worker))
     return TRUE;
   if (is_worn (self, worker))
     {
@@ -222,8 +223,15 @@ fill (ParallelWorkerPool *self,
     }
 
   room = get_room (self, worker);
+  if (room > 1 && worker->can_claim && !parallel_pool_worker_reads_claims (worker))
+    {
+      parallel_pool_worker_protest (worker, "it does steps that it has not claimed");
+      return TRUE;
+    }
   if (parallel_pool_worker_is_idle (worker))
     {
+      if (worker->n_done > 0 && parallel_worker_link_has_hung_up (worker->link))
+        return TRUE;   /* that comes next */
       requests[0] = pop_begun (self);
       if (requests[0] == NULL)
         return FALSE;
@@ -359,16 +367,27 @@ parallel_worker_pool_schedule (ParallelWorkerPool *self)
 
 /* ---- workers that do not come to work ---- */
 
+static gboolean
+has_worker_up (ParallelWorkerPool *self)
+{
+  for (guint i = 0; i < self->workers->len; i++)
+    if (((ParallelPoolWorker *) g_ptr_array_index (self->workers, i))->state == PARALLEL_POOL_WORKER_UP)
+      return TRUE;
+
+  return FALSE;
+}
+
 void
 parallel_worker_pool_start_failed (ParallelWorkerPool *self,
                                    GError             *error)
 {
   gint64 now = g_get_monotonic_time ();
-  gint64 *oldest = &self->failed_starts[self->n_failed_starts++ % MAX_FAILED_STARTS];
+  gint64 *oldest;
 
-  *oldest = now;
+  self->failed_starts[self->n_failed_starts++ % MAX_FAILED_STARTS] = now;
+  oldest = &self->failed_starts[self->n_failed_starts % MAX_FAILED_STARTS];
   if (self->broken == NULL && self->n_failed_starts >= MAX_FAILED_STARTS &&
-      now - self->failed_starts[self->n_failed_starts % MAX_FAILED_STARTS] <= FAILED_STARTS_WINDOW)
+      (now - *oldest <= FAILED_STARTS_WINDOW || !has_worker_up (self)))
     {
       self->broken = g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_POOL_BROKEN,
                                   "No worker can be started (tried %u times): %s", self->n_failed_starts,
@@ -505,9 +524,12 @@ parallel_worker_pool_stop_step (ParallelTask *task,
   if (self == NULL)
     return;
 
-  /* If the worker has not come to it, it need not die. */
+  /* If the worker has not come to it, or is past it, it need not die. After the recall it gets to nothing more. */
   if (worker != NULL)
-    parallel_pool_worker_recall (worker);
+    {
+      parallel_pool_worker_recall (worker);
+      parallel_worker_link_read_answers (worker->link);
+    }
   if (find_worker (self, step) == NULL)
     end_queued (self, step);
   else

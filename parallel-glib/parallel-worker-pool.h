@@ -66,6 +66,8 @@ struct _ParallelPoolWorker
   GError                  *fault;           /* what it did wrong, or why it is no good */
   ParallelProcessStop     *stop;
   GSource                 *timer;           /* it has to be gone soon */
+  GSource                 *mark_timer;      /* the first request is answered, but its output goes on */
+  gboolean                 deaf;            /* it has closed its answers, or does not take what it is sent */
   gboolean                 exited;
   int                      wait_status;
 };
@@ -96,8 +98,14 @@ gboolean             parallel_pool_worker_start     (ParallelWorkerPool    *pool
 void                 parallel_pool_worker_stop      (ParallelPoolWorker    *self,
                                                      const char            *sequence,
                                                      double                 grace);
+/* It does not keep to the protocol, as @text says: kills it. */
+void                 parallel_pool_worker_protest   (ParallelPoolWorker    *self,
+                                                     const char            *text);
 /* @step has begun in it: tells where it can be seen. */
 void                 parallel_pool_worker_show      (ParallelPoolWorker    *self,
+                                                     ParallelStep          *step);
+/* What it printed when no step was being done is the output of @step. */
+void                 parallel_pool_worker_show_early (ParallelPoolWorker   *self,
                                                      ParallelStep          *step);
 /* It is to end, after its onexit if it has done anything. */
 void                 parallel_pool_worker_leave     (ParallelPoolWorker    *self);
@@ -105,7 +113,11 @@ void                 parallel_pool_worker_free      (ParallelPoolWorker    *self
 
 /* ---- parallel-pool-requests.c ---- */
 
+/* Whether it can be given more. */
+gboolean             parallel_pool_worker_is_up     (ParallelPoolWorker    *self);
 gboolean             parallel_pool_worker_is_idle   (ParallelPoolWorker    *self);
+/* Whether the numbers of what it has done are out of the pipe. */
+gboolean             parallel_pool_worker_reads_claims (ParallelPoolWorker *self);
 ParallelPoolRequest *parallel_pool_worker_find      (ParallelPoolWorker    *self,
                                                      guint64                serial);
 /* Takes and sends what has begun, or is to wait in front of the worker. */

@@ -5,6 +5,8 @@
 
 #include "parallel-worker-task-private.h"
 
+#include <string.h>
+
 #include "parallel-run-error.h"
 #include "parallel-step-private.h"
 #include "parallel-task-private.h"
@@ -27,7 +29,7 @@
  *
  * A worker that ends while it does a step fails that step with %PARALLEL_RUN_ERROR_UNEXPECTED_EXIT; another one takes
  * its place, and no other step notices. A step that is cancelled, or over a limit, is stopped with its worker. If the workers cannot
- * even start, three times in five seconds, the steps fail with %PARALLEL_RUN_ERROR_POOL_BROKEN and what the last
+ * even start, three times in five seconds, or in a row where none works, the steps fail with %PARALLEL_RUN_ERROR_POOL_BROKEN and what the last
  * of them said.
  *
  * What a step prints, to its standard output or its standard error, and what the programs print that it has started, is one
@@ -206,8 +208,10 @@ parallel_worker_task_check (ParallelTask  *task,
       return FALSE;
     }
 
-  size = self->encoding == PARALLEL_ENCODING_BYTES ? g_bytes_get_size (get_bytes (input))
-                                                   : g_variant_get_size (get_variant (input)) + 64;
+  if (self->encoding == PARALLEL_ENCODING_BYTES)
+    size = g_bytes_get_size (get_bytes (input));
+  else
+    size = g_variant_get_size (get_variant (input)) + 1 + strlen (g_variant_get_type_string (get_variant (input)));
   if (size <= limit)
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,

@@ -150,9 +150,10 @@ test_death_in_big_input (void)
 
 static void
 assert_pool_broken (ParallelTask *task,
+                    guint         max_parallel,
                     const char   *text)
 {
-  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 2);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, max_parallel);
   g_autoptr (GPtrArray) steps = test_steps_new ();
   g_autoptr (GError) error = NULL;
 
@@ -168,12 +169,13 @@ assert_pool_broken (ParallelTask *task,
 
 static void
 assert_program_is_no_worker (const char *script,
+                             guint       max_parallel,
                              const char *text)
 {
   const char *argv[] = { "/bin/sh", "-c", script, NULL };
   g_autoptr (ParallelTask) task = parallel_worker_task_new (argv);
 
-  assert_pool_broken (task, text);
+  assert_pool_broken (task, max_parallel, text);
 }
 
 static void
@@ -184,11 +186,25 @@ test_no_worker (void)
   g_autoptr (ParallelTask) failing = worker_task_new ();
 
   g_test_summary ("Workers that cannot start are given up, with what they said");
-  assert_pool_broken (missing, "“/nonexistent/worker” does not exist");
-  assert_program_is_no_worker ("echo no such module >&2; exit 4", "exited with status 4 before it was ready: no such module");
-  assert_program_is_no_worker ("echo Welcome to the machine; exec sleep 1000", "“Welcome to the machine”");
+  assert_pool_broken (missing, 2, "“/nonexistent/worker” does not exist");
+  assert_program_is_no_worker ("echo no such module >&2; exit 4", 2,
+                               "exited with status 4 before it was ready: no such module");
+  assert_program_is_no_worker ("echo Welcome to the machine; exec sleep 1000", 2, "“Welcome to the machine”");
   parallel_worker_task_set_setup_variant (PARALLEL_WORKER_TASK (failing), g_variant_new_string ("fail"));
-  assert_pool_broken (failing, "the setup went wrong");
+  assert_pool_broken (failing, 2, "the setup went wrong");
+  parallel_worker_task_set_frame_limit (PARALLEL_WORKER_TASK (failing), 65536);
+  parallel_worker_task_set_setup_variant (PARALLEL_WORKER_TASK (failing), g_variant_new_take_string (g_strnfill (65536, 'x')));
+  assert_pool_broken (failing, 2, "The setup has 65539 bytes, and a worker takes no more than");
+}
+
+static void
+test_slow_no_worker (void)
+{
+  g_test_summary ("Workers that take long to fail to start are given up too");
+  if (g_getenv ("PARALLEL_TEST_LONG") == NULL)
+    g_test_skip ("This takes ten seconds");
+  else
+    assert_program_is_no_worker ("sleep 3; exit 4", 1, "exited with status 4 before it was ready");
 }
 
 /* After READY, in the same way. */
@@ -285,6 +301,41 @@ test_cancel (void)
   test_assert_step_error (running, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED);
   test_assert_step_error (waiting, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED);
   g_assert_cmpstr (worker_get_text (after), ==, "after");
+}
+
+/* What is handed over last keeps the engine busy while the worker goes from the first step to the second. */
+static void
+test_cancel_late (void)
+{
+  const gsize size = 16 * 1024 * 1024;
+  g_autoptr (ParallelTask) task = worker_task_new ();
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
+  g_autoptr (GPtrArray) quick = test_steps_new ();
+  g_auto (GValue) input = G_VALUE_INIT;
+  g_autoptr (ParallelStep) late = worker_step_new (task, "nap", "3000");
+  g_autoptr (ParallelStep) innocent = worker_step_new (task, "nap", "1000000");
+  g_autoptr (ParallelStep) big = NULL;
+  g_autoptr (GError) error = NULL;
+  guint8 *data = g_malloc0 (size);
+
+  g_test_summary ("A worker that has come to the next step is not stopped for the one before");
+  g_value_init (&input, G_TYPE_VARIANT);
+  g_value_set_variant (&input, g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE, g_free, data));
+  big = parallel_step_new (g_object_ref (task), &input);
+  for (guint i = 0; i < 200; i++)
+    g_ptr_array_add (quick, worker_put (runner, "echo", "%u", i));
+  test_iterate_until (NULL, parallel_background_task_runner_get_n_succeeded (runner) == 200);
+
+  test_put_step (runner, late);
+  test_put_step (runner, innocent);
+  test_put_step (runner, big);
+  while (parallel_step_get_state (late) == PARALLEL_STEP_STATE_PENDING)
+    g_usleep (100);
+  parallel_step_cancel (late);
+  parallel_background_task_runner_close (runner);
+  parallel_background_task_runner_wait (runner, NULL, NULL);
+  error = parallel_step_dup_error (innocent);
+  g_assert_no_error (error);
 }
 
 /* Quick steps first, so that some wait in front of the workers. */
@@ -425,6 +476,25 @@ test_onexit (void)
 }
 
 static void
+test_onexit_halted (void)
+{
+  g_autoptr (ParallelTask) task = worker_task_new ();
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
+  g_auto (GStrv) env = g_environ_setenv (g_get_environ (), "WORKER_ONEXIT", "hang", TRUE);
+  g_autoptr (ParallelStep) step = NULL;
+
+  g_test_summary ("A run that was halted has no onexit, which nothing would end");
+  parallel_worker_task_set_environ (PARALLEL_WORKER_TASK (task), (const char * const *) env);
+  parallel_worker_task_set_has_onexit (PARALLEL_WORKER_TASK (task), TRUE);
+  step = worker_put (runner, "echo", "%s", "x");
+  test_iterate_until (NULL, parallel_step_get_state (step) == PARALLEL_STEP_STATE_SUCCEEDED);
+  parallel_background_task_runner_halt (runner, PARALLEL_HALT_NOW);
+  g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
+  g_assert_cmpuint (parallel_background_task_runner_get_n_failed (runner), ==, 0);
+  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, 1);
+}
+
+static void
 assert_onexit_fails (const char *onexit,
                      GQuark      domain,
                      int         code,
@@ -470,16 +540,19 @@ main (int    argc,
   test_add ("/worker-task-faults/death/attempts", test_attempts);
   test_add ("/worker-task-faults/death/in-big-input", test_death_in_big_input);
   test_add ("/worker-task-faults/no-worker", test_no_worker);
+  test_add ("/worker-task-faults/no-worker/slow", test_slow_no_worker);
   test_add ("/worker-task-faults/nonsense", test_nonsense);
   test_add ("/worker-task-faults/hung", test_hung);
   test_add ("/worker-task-faults/silent", test_silent);
   test_add ("/worker-task-faults/cancel", test_cancel);
+  test_add ("/worker-task-faults/cancel/late", test_cancel_late);
   test_add ("/worker-task-faults/halt", test_halt);
   test_add ("/worker-task-faults/pause", test_pause);
   test_add ("/worker-task-faults/dropped", test_dropped);
   test_add ("/worker-task-faults/never-started", test_never_started);
   test_add ("/worker-task-faults/onexit", test_onexit);
   test_add ("/worker-task-faults/onexit/fails", test_onexit_fails);
+  test_add ("/worker-task-faults/onexit/halted", test_onexit_halted);
 
   return test_run ();
 }

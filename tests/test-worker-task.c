@@ -134,6 +134,43 @@ test_big (void)
   g_assert_cmpint (((const char *) g_variant_get_data (value))[size - 1], ==, 'x');
 }
 
+/* A tuple of @n_bytes and of a hundred numbers, whose type alone is a hundred bytes long. */
+static GVariant *
+long_type_new (gsize n_bytes)
+{
+  g_autofree char *bytes = g_malloc0 (n_bytes);
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_TUPLE);
+  g_variant_builder_add_value (&builder, g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, n_bytes, 1));
+  for (guint i = 0; i < 100; i++)
+    g_variant_builder_add (&builder, "i", 0);
+
+  return g_variant_builder_end (&builder);
+}
+
+static void
+test_long_type (void)
+{
+  g_autoptr (ParallelTask) task = worker_task_new ();
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
+  guint n_accepted = 0;
+
+  g_test_summary ("An input that is accepted fits into a frame, together with its type");
+  parallel_worker_task_set_frame_limit (PARALLEL_WORKER_TASK (task), 65536);
+  for (gsize n_bytes = 64900; n_bytes < 65200; n_bytes += 4)
+    {
+      g_auto (GValue) input = G_VALUE_INIT;
+
+      g_value_init (&input, G_TYPE_VARIANT);
+      g_value_set_variant (&input, long_type_new (n_bytes));
+      n_accepted += parallel_background_task_runner_put (runner, &input, NULL);
+    }
+  test_close_and_wait (runner);
+  g_assert_cmpuint (n_accepted, >, 0);
+  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, n_accepted);
+}
+
 static void
 test_frame_limit (void)
 {
@@ -366,6 +403,7 @@ main (int    argc,
   test_add ("/worker-task/values/error", test_error);
   test_add ("/worker-task/values/bytes", test_bytes);
   test_add ("/worker-task/values/big", test_big);
+  test_add ("/worker-task/frame-limit/long-type", test_long_type);
   test_add ("/worker-task/values/frame-limit", test_frame_limit);
   test_add ("/worker-task/values/frames-of-many", test_frames_of_many);
   test_add ("/worker-task/output", test_output);
