@@ -161,9 +161,15 @@ static gboolean
 unmarked_cb (gpointer user_data)
 {
   ParallelPoolWorker *self = user_data;
+  ParallelPoolRequest *request;
 
   g_clear_pointer (&self->mark_timer, g_source_unref);
-  parallel_pool_worker_protest (self, "it has answered a step and not marked the end of the step's output");
+  /* This process may have been stopped itself, and not have read for so long. */
+  parallel_worker_link_read_output (self->link);
+
+  request = g_queue_peek_head (&self->requests);
+  if (self->mark_timer == NULL && request != NULL && request->payload != NULL && !request->marked)
+    parallel_pool_worker_protest (self, "it has answered a step and not marked the end of the step's output");
   return G_SOURCE_REMOVE;
 }
 
