@@ -62,12 +62,23 @@ answer (Odd     *odd,
   say (odd);
 }
 
-/* All that is done until the program goes on comes to it at the same time. */
+/* All that is done until the program goes on comes to it at the same time. The signal alone does not stop it: its threads
+ * run until one of them has taken it. */
 static void
 stop_runner (void)
 {
+  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", getppid ());
+  gboolean stopped = FALSE;
+
   kill (getppid (), SIGSTOP);
-  g_usleep (20 * 1000);
+  while (!stopped)
+    {
+      g_autofree char *status = NULL;
+
+      g_usleep (5 * 1000);
+      g_assert_true (g_file_get_contents (path, &status, NULL, NULL));
+      stopped = strstr (status, ") T ") != NULL;
+    }
 }
 
 static gboolean

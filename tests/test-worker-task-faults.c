@@ -496,12 +496,13 @@ test_onexit_halted (void)
 
 static void
 assert_onexit_fails (const char *onexit,
+                     double      exit_timeout,
                      GQuark      domain,
                      int         code,
                      const char *text)
 {
   GOutputStream *sink;
-  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit (onexit, 0.3 * test_time_factor (), &sink);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = run_with_onexit (onexit, exit_timeout, &sink);
   g_autoptr (GPtrArray) failures = NULL;
 
   g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
@@ -523,9 +524,9 @@ static void
 test_onexit_fails (void)
 {
   g_test_summary ("An onexit that fails, dies or hangs is a failure of the run");
-  assert_onexit_fails ("fail", G_IO_ERROR, G_IO_ERROR_BUSY, "no way out");
-  assert_onexit_fails ("exit", PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT, "exited with status 5");
-  assert_onexit_fails ("hang", PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_EXIT_TIMED_OUT, "exit timeout");
+  assert_onexit_fails ("fail", 0, G_IO_ERROR, G_IO_ERROR_BUSY, "no way out");
+  assert_onexit_fails ("exit", 0, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT, "exited with status 5");
+  assert_onexit_fails ("hang", test_time_factor (), PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_EXIT_TIMED_OUT, "exit timeout");
 }
 
 int
