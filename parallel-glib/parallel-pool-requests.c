@@ -10,6 +10,9 @@
 
 /* What a worker is given to do, and what is taken back of it. */
 
+/* More than there ever are in the pipe, for a worker that reads them. */
+#define MAX_CLAIMS 128
+
 /* Small inputs travel together with the head. */
 static void
 send_request (ParallelPoolWorker  *self,
@@ -143,29 +146,42 @@ push_in_front (ParallelWorkerPool  *pool,
   g_queue_insert_before (&pool->queue, l, request);
 }
 
+static void
+take_back (ParallelPoolWorker *self,
+           guint64             serial,
+           GQueue             *taken)
+{
+  ParallelPoolRequest *request = parallel_pool_worker_find (self, serial);
+
+  if (request == NULL)
+    return;
+
+  /* It cannot have been done. */
+  request->marked = FALSE;
+  g_clear_pointer (&request->payload, g_bytes_unref);
+  g_queue_remove (&self->requests, request);
+  g_queue_push_tail (taken, request);
+}
+
 /* The numbers that are still in the pipe are of requests that the worker has not begun, and now never
- * will. The first request may be one of them, when it has begun for the run and the worker was not there yet. */
+ * will. The first request may be one of them, when it has begun for the run and the worker was not there yet.
+ *
+ * They are read all at once, which the kernel does without the worker coming in between: else it could get the second
+ * when the first was taken back, and do what has not begun. */
 void
 parallel_pool_worker_recall (ParallelPoolWorker *self)
 {
+  guint64 serials[MAX_CLAIMS];
   GQueue taken = G_QUEUE_INIT;
   ParallelPoolRequest *request;
-  guint64 serial;
+  gssize size;
 
   if (self->claim_fds[0] < 0)
     return;
 
-  while (read (self->claim_fds[0], &serial, sizeof serial) == sizeof serial)
-    {
-      request = parallel_pool_worker_find (self, GUINT64_FROM_LE (serial));
-      if (request == NULL)
-        continue;
-      /* It cannot have been done. */
-      request->marked = FALSE;
-      g_clear_pointer (&request->payload, g_bytes_unref);
-      g_queue_remove (&self->requests, request);
-      g_queue_push_tail (&taken, request);
-    }
+  while ((size = read (self->claim_fds[0], serials, sizeof serials)) > 0)
+    for (gsize i = 0; i < size / sizeof serials[0]; i++)
+      take_back (self, GUINT64_FROM_LE (serials[i]), &taken);
 
   while ((request = g_queue_pop_tail (&taken)) != NULL)
     {

@@ -182,6 +182,11 @@ finish_those_complete (ParallelPoolWorker *self)
   while ((request = g_queue_peek_head (&self->requests)) != NULL && request->marked && request->payload != NULL)
     {
       clear_timer (&self->mark_timer);
+      if (!request->begun)
+        {
+          parallel_pool_worker_protest (self, "it has done a step before it was that step’s turn");
+          return;
+        }
       parallel_worker_pool_finish (self->pool, self);
     }
   if (request != NULL && request->payload != NULL && self->mark_timer == NULL)
