@@ -198,7 +198,9 @@ parallel_run_poke_locked (ParallelRun     *run,
 {
   if (run->poked || run->owner == NULL)
     return;
-  if (!run->has_waiters && !run->model_active && !parallel_run_listens_locked (run, PARALLEL_LISTENS_NOTIFY))
+  /* A blocking next() is none of the waiters. */
+  if (!run->has_waiters && !run->taking && !run->model_active &&
+      !parallel_run_listens_locked (run, PARALLEL_LISTENS_NOTIFY))
     return;
 
   run->poked = TRUE;

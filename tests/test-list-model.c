@@ -446,6 +446,27 @@ test_results_by_next (void)
   g_assert_finalize_object (runner);
 }
 
+static void
+test_next_while_open (void)
+{
+  ParallelBackgroundTaskRunner *runner = runner_keeping (PARALLEL_KEEP_STEPS_UNTIL_TAKEN, fail_odd, NULL);
+
+  g_test_summary ("next () of a runner that is not closed, and that nobody listens to, gives each step that finishes");
+  for (int i = 0; i < 200; i++)
+    {
+      g_autoptr (ParallelStep) step = NULL;
+      g_autoptr (GError) error = NULL;
+
+      test_put_int (runner, i);
+      step = parallel_background_task_runner_next (runner, NULL, &error);
+      g_assert_no_error (error);
+      g_assert_cmpint (test_get_int (step), ==, i);
+    }
+  parallel_background_task_runner_close (runner);
+  g_assert_null (parallel_background_task_runner_next (runner, NULL, NULL));
+  g_assert_finalize_object (runner);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -458,6 +479,7 @@ main (int    argc,
   test_add ("/list-model/kept", test_kept);
   test_add ("/list-model/next", test_next);
   test_add ("/list-model/next/async", test_next_async);
+  test_add ("/list-model/next/while-open", test_next_while_open);
   test_add ("/list-model/next/cancelled", test_next_cancelled);
   test_add ("/list-model/next/of-nothing", test_next_of_nothing);
   test_add ("/list-model/next/own-step", test_results_by_next);
