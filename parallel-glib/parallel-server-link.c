@@ -46,6 +46,7 @@ struct _ParallelServerLink
   guint32      last_number;
   int          pid;
   gboolean     exited;
+  gboolean     told;            /* and everybody has been told of it */
   gboolean     closed;          /* nobody but the watch of its process has it any more */
   GSubprocess *subprocess;      /* or NULL */
   char        *mark;
@@ -343,6 +344,7 @@ tell_waiters (ParallelServerLink *self)
   g_slist_free_full (waiters, g_free);
 }
 
+/* Whoever is told that a worker is gone may want another one at once, and close this link for a new one. */
 static void
 exited_cb (int      pid,
            int      wait_status,
@@ -371,6 +373,8 @@ exited_cb (int      pid,
       g_hash_table_iter_init (&iter, self->orders);
     }
   tell_waiters (self);
+
+  self->told = TRUE;
   if (self->closed)
     link_free (self);
 }
@@ -441,7 +445,7 @@ parallel_server_link_new_for_fd (int fd,
 void
 parallel_server_link_close (ParallelServerLink *self)
 {
-  if (self->exited)
+  if (self->told)
     {
       link_free (self);
       return;

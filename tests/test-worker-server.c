@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <parallel-glib/parallel.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -136,6 +137,30 @@ test_in_a_fork (void)
   assert_waited_for (pid);
 }
 
+static void
+test_dies_at_once (void)
+{
+  const char * const argv[] = { "/bin/sh", "-c", "echo not today; exit 3", NULL };
+  g_autoptr (ParallelWorkerServer) server = parallel_worker_server_new (argv, NULL);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_test_summary ("A server that dies before it has made a worker is started again, and in the end given up");
+  runner = parallel_background_task_runner_new (parallel_worker_task_new_for_server (server));
+  parallel_background_task_runner_set_max_parallel (runner, 2);
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (ParallelStep) step = parallel_step_new (g_object_ref (parallel_background_task_runner_get_task (runner)), NULL);
+
+      test_put_step (runner, step);
+    }
+  parallel_background_task_runner_close (runner);
+
+  g_assert_false (parallel_background_task_runner_wait (runner, NULL, &error));
+  g_assert_cmpuint (parallel_background_task_runner_get_n_failed (runner), ==, 4);
+  g_assert_nonnull (strstr (error->message, "not today"));
+}
+
 int
 main (int    argc,
       char **argv)
@@ -146,6 +171,7 @@ main (int    argc,
   test_add ("/worker-server/stop/in-threads", test_stop_in_threads);
   test_add ("/worker-server/stop/never-started", test_never_started);
   test_add ("/worker-server/stop/in-a-fork", test_in_a_fork);
+  test_add ("/worker-server/dies-at-once", test_dies_at_once);
   test_add ("/worker-server/forgotten", test_forgotten);
 
   return test_run ();
