@@ -23,14 +23,14 @@
  *
  * A runner has as many workers as it has steps for, and no more than its
  * [property@BackgroundTaskRunner:max-parallel]. They are this program started again, or any other that uses
- * [class@Worker], or speaks the protocol of it, which has a [page of its own](worker-protocol.html). While they have nothing to do they wait. When
- * the run has no more steps they are told to leave: each does what it has to do at its end
+ * [class@Worker], or speaks the protocol of it, which has a [page of its own](worker-protocol.html). While they have
+ * nothing to do they wait. When the run has no more steps they are told to leave: each does what it has to do at its end
  * ([property@WorkerTask:has-onexit]), and exits. The run ends after that.
  *
  * A worker that ends while it does a step fails that step with %PARALLEL_RUN_ERROR_UNEXPECTED_EXIT; another one takes
- * its place, and no other step notices. A step that is cancelled, or over a limit, is stopped with its worker. If the workers cannot
- * even start, three times in five seconds, or in a row where none works, the steps fail with %PARALLEL_RUN_ERROR_POOL_BROKEN and what the last
- * of them said.
+ * its place, and no other step notices. A step that is cancelled, or over a limit, is stopped with its worker. If the
+ * workers cannot even start, three times in five seconds, or in a row where none works, the steps fail with
+ * %PARALLEL_RUN_ERROR_POOL_BROKEN and what the last of them said.
  *
  * What a step prints, to its standard output or its standard error, and what the programs print that it has started, is one
  * stream: the step's standard output, in the order in which it was written.

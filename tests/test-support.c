@@ -137,22 +137,31 @@ read_stat (const char *pid,
 }
 
 /* Zombies count. */
-guint
-test_count_children (void)
+GArray *
+test_list_children (void)
 {
   g_autoptr (GDir) folder = g_dir_open ("/proc", 0, NULL);
+  GArray *children = g_array_new (FALSE, FALSE, sizeof (int));
   const char *name;
-  guint n = 0;
 
   while ((name = g_dir_read_name (folder)) != NULL)
     {
+      int pid = atoi (name);
       char state;
       int parent;
 
       if (g_ascii_isdigit (name[0]) && read_stat (name, &state, &parent) && parent == getpid ())
-        n++;
+        g_array_append_val (children, pid);
     }
-  return n;
+  return children;
+}
+
+guint
+test_count_children (void)
+{
+  g_autoptr (GArray) children = test_list_children ();
+
+  return children->len;
 }
 
 gboolean

@@ -43,6 +43,8 @@ void         test_release_fifo         (const char      *path);
 /* This process. */
 guint        test_count_fds            (void);
 guint        test_count_threads        (void);
+/* Of int. */
+GArray      *test_list_children        (void);
 guint        test_count_children       (void);
 gint64       test_memory_now           (void);
 gint64       test_memory_peak          (void);

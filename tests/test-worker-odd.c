@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ typedef struct
   ParallelWorkerChannel channel;
   GByteArray           *answers;    /* not written yet */
   gboolean              done;       /* what is odd was done once */
+  const char           *path;       /* where to leave word of it, or NULL */
 } Odd;
 
 static void
@@ -62,22 +64,63 @@ answer (Odd     *odd,
   say (odd);
 }
 
+static gboolean
+is_in_state (const char *path,
+             char        state)
+{
+  const char wanted[] = { ')', ' ', state, ' ', '\0' };
+  g_autofree char *status = NULL;
+
+  /* A thread may have ended. */
+  return !g_file_get_contents (path, &status, NULL, NULL) || strstr (status, wanted) != NULL;
+}
+
+/* @state: a letter of proc(5); of all threads of the process. */
+static void
+await_state (int  pid,
+             char state)
+{
+  g_autofree char *folder = g_strdup_printf ("/proc/%d/task", pid);
+  gboolean reached = FALSE;
+
+  while (!reached)
+    {
+      g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+      const char *name;
+
+      g_assert_nonnull (dir);
+      reached = TRUE;
+      while ((name = g_dir_read_name (dir)) != NULL)
+        {
+          g_autofree char *path = g_build_filename (folder, name, "stat", NULL);
+
+          reached = reached && is_in_state (path, state);
+        }
+      if (!reached)
+        g_usleep (1000);
+    }
+}
+
 /* All that is done until the program goes on comes to it at the same time. The signal alone does not stop it: its threads
- * run until one of them has taken it. */
+ * run until each of them has taken note of it. */
 static void
 stop_runner (void)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", getppid ());
-  gboolean stopped = FALSE;
-
   kill (getppid (), SIGSTOP);
-  while (!stopped)
-    {
-      g_autofree char *status = NULL;
+  await_state (getppid (), 'T');
+}
 
-      g_usleep (5 * 1000);
-      g_assert_true (g_file_get_contents (path, &status, NULL, NULL));
-      stopped = strstr (status, ") T ") != NULL;
+/* Until the program has read all that was printed. */
+static void
+await_read (Odd *odd)
+{
+  int size = 1;
+
+  while (size > 0)
+    {
+      g_assert_cmpint (ioctl (odd->channel.stream_fd, FIONREAD, &size), ==, 0);
+      if (size > 0)
+        g_usleep (1000);
     }
 }
 
@@ -112,7 +155,7 @@ report_late (Odd                        *odd,
              const ParallelFrameRequest *requests)
 {
   put_mark (odd, requests[0].serial);
-  g_usleep (5 * 1000);
+  await_read (odd);
   stop_runner ();
   parallel_frame_put_alive (odd->answers, 0.5, "late");
   put_result (odd, requests[0].serial);
@@ -134,9 +177,7 @@ answer_and_exit (Odd     *odd,
     {
       /* Or the program would not see that the worker has hung up. */
       g_assert_cmpint (close_range (0, ~0U, 0), ==, 0);
-      while (getppid () == worker)
-        g_usleep (1000);
-      g_usleep (50 * 1000);
+      await_state (worker, 'Z');
       kill (runner, SIGCONT);
       _exit (0);
     }
@@ -174,6 +215,8 @@ do_requests (Odd        *odd,
         {
           answer (odd, requests[i].serial);
           g_assert_cmpint (write (odd->channel.stream_fd, "last words\n", 11), ==, 11);
+          await_read (odd);
+          g_assert_true (g_file_set_contents (odd->path, "1\n", -1, NULL));
         }
       else if (g_str_equal (mode, "no-mark"))
         {
@@ -186,9 +229,10 @@ do_requests (Odd        *odd,
 }
 
 static void
-be_worker (const char *mode)
+be_worker (const char *mode,
+           const char *path)
 {
-  Odd odd = { .answers = g_byte_array_new () };
+  Odd odd = { .answers = g_byte_array_new (), .path = path };
   g_autoptr (GError) error = NULL;
 
   g_assert_true (parallel_worker_channel_open (&odd.channel, &error));
@@ -209,10 +253,11 @@ be_worker (const char *mode)
 
 static ParallelBackgroundTaskRunner *
 odd_runner_new (const char *mode,
+                const char *path,
                 guint       max_parallel)
 {
   g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
-  const char *argv[] = { self, "odd-worker", mode, NULL };
+  const char *argv[] = { self, "odd-worker", mode, path, NULL };
   ParallelBackgroundTaskRunner *runner = parallel_background_task_runner_new (parallel_worker_task_new (argv));
 
   parallel_background_task_runner_set_max_parallel (runner, max_parallel);
@@ -237,35 +282,31 @@ put_many (ParallelBackgroundTaskRunner *runner,
 }
 
 static void
-finish_well (ParallelBackgroundTaskRunner *runner)
+assert_all_succeed (const char *mode,
+                    guint       n_steps)
 {
+  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new (mode, NULL, 1);
+  g_autoptr (GPtrArray) steps = put_many (runner, n_steps);
   g_autoptr (GError) error = NULL;
 
   parallel_background_task_runner_close (runner);
   parallel_background_task_runner_wait (runner, NULL, &error);
   g_assert_no_error (error);
+  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, n_steps);
 }
 
 static void
 test_late_report (void)
 {
-  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("late", 1);
-  g_autoptr (GPtrArray) steps = put_many (runner, 500);
-
   g_test_summary ("A sign of life that is heard late is not taken for one of a step that has not begun");
-  finish_well (runner);
-  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, 500);
+  assert_all_succeed ("late", 500);
 }
 
 static void
 test_exit_after_step (void)
 {
-  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("exit", 1);
-  g_autoptr (GPtrArray) steps = put_many (runner, 10);
-
   g_test_summary ("A worker that is known to have ended gets no step, which would fail with it");
-  finish_well (runner);
-  g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), ==, 10);
+  assert_all_succeed ("exit", 10);
 }
 
 static void
@@ -291,7 +332,7 @@ assert_failures (ParallelBackgroundTaskRunner *runner,
 static void
 test_unread_claims (void)
 {
-  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("unclaimed", 1);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("unclaimed", NULL, 1);
   g_autoptr (GPtrArray) steps = put_many (runner, 20000);
 
   g_test_summary ("A worker that does what it has not claimed does not keep to the protocol");
@@ -299,11 +340,32 @@ test_unread_claims (void)
   assert_failures (runner, "worker protocol");
 }
 
+static void
+kill_workers (guint n)
+{
+  g_autoptr (GArray) children = test_list_children ();
+
+  for (guint i = 0; i < children->len && n > 0; i++)
+    {
+      int pid = g_array_index (children, int, i);
+      g_autofree char *path = g_strdup_printf ("/proc/%d/cmdline", pid);
+      g_autofree char *command = NULL;
+      gsize size = 0;
+
+      if (g_file_get_contents (path, &command, &size, NULL) && memmem (command, size, "odd-worker", 10) != NULL)
+        {
+          kill (pid, SIGKILL);
+          n--;
+        }
+    }
+  g_assert_cmpuint (n, ==, 0);
+}
+
 /* The idle ones die, and what was meant for them is for one that is busy. */
 static void
 test_fewer_workers (void)
 {
-  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("well", 8);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("well", NULL, 8);
   g_autoptr (GPtrArray) steps = put_many (runner, 5000);
   g_autoptr (GPtrArray) more = NULL;
 
@@ -312,7 +374,7 @@ test_fewer_workers (void)
   parallel_background_task_runner_set_max_parallel (runner, 1);
   more = put_many (runner, 20000);
   test_iterate_until (NULL, parallel_background_task_runner_get_n_succeeded (runner) >= 6000);
-  g_assert_cmpint (system ("kill -KILL $(pgrep -P $PPID -f 'odd-worker well' | head -n 7)"), ==, 0);
+  kill_workers (7);
   parallel_background_task_runner_close (runner);
   parallel_background_task_runner_wait (runner, NULL, NULL);
   g_assert_cmpuint (parallel_background_task_runner_get_n_succeeded (runner), >=, 25000 - 7);
@@ -321,13 +383,13 @@ test_fewer_workers (void)
 static void
 test_last_words (void)
 {
-  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("last-words", 1);
+  g_autofree char *path = test_path ("said");
+  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("last-words", path, 1);
   g_autoptr (GPtrArray) first = put_many (runner, 1);
   g_autoptr (GPtrArray) second = NULL;
 
   g_test_summary ("What a worker prints between two steps is not lost if it dies of the second");
-  test_iterate_until (NULL, parallel_background_task_runner_get_n_succeeded (runner) == 1);
-  g_usleep (50 * 1000);
+  test_await_number (path);
   second = put_many (runner, 1);
   assert_failures (runner, "exited with status 3");
   test_assert_output (g_ptr_array_index (second, 0), PARALLEL_OUTPUT_STREAM_STDOUT, "last words\n");
@@ -336,17 +398,17 @@ test_last_words (void)
 static void
 test_no_mark (void)
 {
-  g_autoptr (ParallelBackgroundTaskRunner) runner = odd_runner_new ("no-mark", 2);
-  g_autoptr (GPtrArray) steps = put_many (runner, 2);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = NULL;
+  g_autoptr (GPtrArray) steps = NULL;
 
   g_test_summary ("A step whose worker does not mark its end ends all the same");
   if (g_getenv ("PARALLEL_TEST_LONG") == NULL)
     {
-      parallel_background_task_runner_halt (runner, PARALLEL_HALT_NOW);
-      parallel_background_task_runner_wait (runner, NULL, NULL);
-      g_test_skip ("This takes ten seconds");
+      g_test_skip ("It takes ten seconds; the setup stress has it, or PARALLEL_TEST_LONG=1");
       return;
     }
+  runner = odd_runner_new ("no-mark", NULL, 2);
+  steps = put_many (runner, 2);
   assert_failures (runner, "mark");
 }
 
@@ -354,8 +416,8 @@ int
 main (int    argc,
       char **argv)
 {
-  if (argc == 3 && g_str_equal (argv[1], "odd-worker"))
-    be_worker (argv[2]);
+  if (argc >= 3 && g_str_equal (argv[1], "odd-worker"))
+    be_worker (argv[2], argv[3]);
 
   test_init (&argc, &argv);
   test_add ("/worker-odd/late-report", test_late_report);

@@ -202,7 +202,7 @@ test_slow_no_worker (void)
 {
   g_test_summary ("Workers that take long to fail to start are given up too");
   if (g_getenv ("PARALLEL_TEST_LONG") == NULL)
-    g_test_skip ("This takes ten seconds");
+    g_test_skip ("It takes ten seconds; the setup stress has it, or PARALLEL_TEST_LONG=1");
   else
     assert_program_is_no_worker ("sleep 3; exit 4", 1, "exited with status 4 before it was ready");
 }

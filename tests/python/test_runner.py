@@ -119,9 +119,8 @@ def test_exception_of_the_block_stops_if_asked(tmp_path):
 def test_put_after_a_halt_is_harmless(backend):
     with pytest.raises(BackgroundFailure) as caught:
         with BackgroundTaskRunner(fail_if, 0, halt_on_error=True) as queue:
-            queue.put((0,))
-            time.sleep(0.3)
-            queue.put((1,))
+            for number in range(5000):  # Of which some come before it, and most after it.
+                queue.put((number,))
     assert len(caught.value.failures) == 1
 
 
