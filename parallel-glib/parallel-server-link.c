@@ -305,7 +305,7 @@ output_cb (int          fd,
       return G_SOURCE_CONTINUE;
     }
 
-  g_clear_pointer (&self->output, g_source_unref);
+  clear_source (&self->output);   /* it may not be the source that calls this */
   parallel_fd_clear (&self->output_fd);
   return G_SOURCE_REMOVE;
 }
