@@ -86,6 +86,16 @@ parallel_glib_worker_try_start (GError **error)
   return TRUE;
 }
 
+void
+parallel_source_clear (GSource **source)
+{
+  if (*source == NULL)
+    return;
+
+  g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
 GMainContext *
 parallel_main_context_try_new (GError **error)
 {

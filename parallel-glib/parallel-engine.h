@@ -31,6 +31,9 @@ GSource  *parallel_engine_add_timer  (gint64        ready_time,
                                       GSourceFunc   func,
                                       gpointer      user_data);
 
+/* Takes a source, if it is one, out of its context and lets it go. */
+void      parallel_source_clear      (GSource     **source);
+
 /* Any thread. As g_main_context_new(), which ends the program when there is no descriptor left; this one
  * fails. */
 GMainContext *parallel_main_context_try_new  (GError **error);

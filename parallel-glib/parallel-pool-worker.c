@@ -5,11 +5,8 @@
 
 #include "parallel-worker-pool.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
-#include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "parallel-engine.h"
@@ -18,15 +15,9 @@
 
 /* One worker, while it lives: what is said to it and what it answers. */
 
-/* What it says before its first step and between steps is kept for the next one. */
-#define MAX_EARLY  (64 * 1024)
-
 /* A worker that has nothing more to do, or has closed its input or its answers, ends in this time, or is killed; but
  * not its onexit, which has the run's exit timeout. */
 #define LEAVE_TIME (10 * G_USEC_PER_SEC)
-
-/* How long the output of a step may take after its result, where something forwards both. */
-#define MARK_TIME  (10 * G_USEC_PER_SEC)
 
 /* ---- what is said to it ---- */
 
@@ -43,89 +34,7 @@ send_head (ParallelPoolWorker *self,
   parallel_worker_link_send (self->link, bytes);
 }
 
-/* ---- its output ---- */
-
-static ParallelPoolRequest *
-find_unmarked (ParallelPoolWorker *self)
-{
-  for (GList *l = self->requests.head; l != NULL; l = l->next)
-    {
-      ParallelPoolRequest *request = l->data;
-
-      if (!request->marked)
-        return request;
-    }
-
-  return NULL;
-}
-
-/* The one whose output comes now. */
-static ParallelStep *
-get_current_step (ParallelPoolWorker *self)
-{
-  ParallelPoolRequest *request = find_unmarked (self);
-
-  /* The worker is ahead of what was heard of it; it has said that the one before is over. It may have
-   * said more: what was the current one may be gone. */
-  if (request != NULL && !request->begun)
-    {
-      parallel_worker_link_read_answers (self->link);
-      request = find_unmarked (self);
-    }
-  if (request == NULL)
-    return g_queue_is_empty (&self->requests) ? self->onexit : NULL;
-
-  return request->begun ? request->step : NULL;
-}
-
-/* It does not stop the step itself: whoever gives out output goes on with the worker and its step. */
-static void
-append_output (ParallelPoolWorker *self,
-               ParallelStep       *step,
-               const guint8       *data,
-               gsize               size)
-{
-  g_autoptr (ParallelOutput) output = parallel_step_dup_stream (step, PARALLEL_OUTPUT_STREAM_STDOUT);
-  g_autoptr (GError) error = NULL;
-
-  if (output == NULL)
-    return;
-
-  if (!parallel_output_append (output, data, size, &error) && !parallel_step_is_being_stopped (step))
-    self->pool->host_class->stop (self->pool->host, step, g_steal_pointer (&error));
-  parallel_step_wrote (step, PARALLEL_OUTPUT_STREAM_STDOUT);
-}
-
-void
-parallel_pool_worker_show_early (ParallelPoolWorker *self,
-                                 ParallelStep       *step)
-{
-  if (self->early->len == 0)
-    return;
-
-  append_output (self, step, self->early->data, self->early->len);
-  g_byte_array_set_size (self->early, 0);
-}
-
-static void
-output_cb (gpointer      owner,
-           const guint8 *data,
-           gsize         size)
-{
-  ParallelPoolWorker *self = owner;
-  ParallelStep *step = get_current_step (self);
-
-  if (step == NULL)
-    {
-      g_byte_array_append (self->early, data, size);
-      if (self->early->len > MAX_EARLY)
-        g_byte_array_remove_range (self->early, 0, self->early->len - MAX_EARLY);
-      return;
-    }
-
-  parallel_pool_worker_show_early (self, step);
-  append_output (self, step, data, size);
-}
+/* ---- what is wrong with it ---- */
 
 /* It is of no use any more: kills it. Takes @error, which is what its step ends with. */
 static void
@@ -147,74 +56,6 @@ parallel_pool_worker_protest (ParallelPoolWorker *self,
   give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
                               "The worker (pid %d) was killed because it does not keep to the worker protocol: %s",
                               self->process.pid, text));
-}
-
-static void
-clear_timer (GSource **timer)
-{
-  if (*timer != NULL)
-    g_source_destroy (*timer);
-  g_clear_pointer (timer, g_source_unref);
-}
-
-static gboolean
-unmarked_cb (gpointer user_data)
-{
-  ParallelPoolWorker *self = user_data;
-  ParallelPoolRequest *request;
-
-  g_clear_pointer (&self->mark_timer, g_source_unref);
-  /* This process may have been stopped itself, and not have read for so long. */
-  parallel_worker_link_read_output (self->link);
-
-  request = g_queue_peek_head (&self->requests);
-  if (self->mark_timer == NULL && request != NULL && request->payload != NULL && !request->marked)
-    parallel_pool_worker_protest (self, "it has answered a step and not marked the end of the step's output");
-  return G_SOURCE_REMOVE;
-}
-
-/* The output and the answers come in two streams, each of them in order. */
-static void
-finish_those_complete (ParallelPoolWorker *self)
-{
-  ParallelPoolRequest *request;
-
-  while ((request = g_queue_peek_head (&self->requests)) != NULL && request->marked && request->payload != NULL)
-    {
-      clear_timer (&self->mark_timer);
-      if (!request->begun)
-        {
-          parallel_pool_worker_protest (self, "it has done a step before it was that step’s turn");
-          return;
-        }
-      parallel_worker_pool_finish (self->pool, self);
-    }
-  if (request != NULL && request->payload != NULL && self->mark_timer == NULL)
-    self->mark_timer = parallel_engine_add_timer (g_get_monotonic_time () + MARK_TIME, unmarked_cb, self);
-}
-
-static void
-mark_cb (gpointer owner,
-         guint64  serial)
-{
-  ParallelPoolWorker *self = owner;
-  ParallelPoolRequest *request = find_unmarked (self);
-
-  if (serial == 0)
-    return;   /* of the setup */
-  if (request == NULL || request->serial != serial)
-    {
-      parallel_pool_worker_protest (self, "it has marked the end of a step that it was not doing");
-      return;
-    }
-
-  /* Of a step that printed nothing itself, what came before it is still to be had. */
-  if (self->early->len > 0)
-    output_cb (self, (const guint8 *) "", 0);
-  if (find_unmarked (self) != request)
-    return;   /* it was taken back, as the worker has not claimed it */
-  request->marked = TRUE;
-  finish_those_complete (self);
 }
 
 /* ---- its answers ---- */
@@ -306,7 +147,7 @@ result (ParallelPoolWorker  *self,
   request->payload = g_bytes_ref (payload);
   if (!request->marked)
     parallel_worker_link_read_output (self->link);
-  finish_those_complete (self);
+  parallel_pool_worker_finish_complete (self);
 }
 
 static void
@@ -416,8 +257,8 @@ broken_cb (gpointer  owner,
 static const ParallelWorkerLinkFuncs link_funcs =
 {
   .frame = frame_cb,
-  .output = output_cb,
-  .mark = mark_cb,
+  .output = parallel_pool_worker_take_output,
+  .mark = parallel_pool_worker_take_mark,
   .ended = ended_cb,
   .broken = broken_cb,
 };
@@ -430,7 +271,7 @@ stopped_cb (gpointer    user_data,
 {
   ParallelPoolWorker *self = user_data;
   g_autofree char *signals = parallel_process_stop_dup_signals (self->stop);
-  ParallelStep *step = get_current_step (self);
+  ParallelStep *step = parallel_pool_worker_get_current_step (self);
 
   if (signals != NULL && step != NULL)
     parallel_step_add_to_stop_reason (step, "its worker was sent ", signals);
@@ -639,8 +480,8 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
 void
 parallel_pool_worker_free (ParallelPoolWorker *self)
 {
-  clear_timer (&self->timer);
-  clear_timer (&self->mark_timer);
+  parallel_source_clear (&self->timer);
+  parallel_source_clear (&self->mark_timer);
   g_clear_pointer (&self->stop, parallel_process_stop_free);
   g_clear_pointer (&self->link, parallel_worker_link_free);
   parallel_worker_process_clear (&self->process);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "parallel-engine.h"
 #include "parallel-exec-reports.h"
 #include "parallel-fd.h"
 #include "parallel-guardian.h"
@@ -63,16 +64,6 @@ typedef struct
 } Waiter;
 
 static void
-clear_source (GSource **source)
-{
-  if (*source == NULL)
-    return;
-
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
-static void
 order_free (ParallelWorkerOrder *order)
 {
   for (guint i = 0; i < G_N_ELEMENTS (order->fds); i++)
@@ -85,8 +76,8 @@ order_free (ParallelWorkerOrder *order)
 static void
 close_socket (ParallelServerLink *self)
 {
-  clear_source (&self->reader);
-  clear_source (&self->writer);
+  parallel_source_clear (&self->reader);
+  parallel_source_clear (&self->writer);
   if (self->fd >= 0)
     shutdown (self->fd, SHUT_RDWR);   /* a process that this one has forked may have it too */
   parallel_fd_clear (&self->fd);
@@ -96,7 +87,7 @@ static void
 link_free (ParallelServerLink *self)
 {
   close_socket (self);
-  clear_source (&self->output);
+  parallel_source_clear (&self->output);
   parallel_fd_clear (&self->output_fd);
   g_queue_clear (&self->unsent);
   g_hash_table_unref (self->orders);
@@ -305,7 +296,7 @@ output_cb (int          fd,
       return G_SOURCE_CONTINUE;
     }
 
-  clear_source (&self->output);   /* it may not be the source that calls this */
+  parallel_source_clear (&self->output);   /* it may not be the source that calls this */
   parallel_fd_clear (&self->output_fd);
   return G_SOURCE_REMOVE;
 }

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "parallel-engine.h"
 #include "parallel-fd.h"
 
 #define READ_SIZE   (64 * 1024)
@@ -45,16 +46,6 @@ struct _ParallelWorkerLink
   ParallelMarkFinder   finder;
 };
 
-static void
-clear_source (GSource **source)
-{
-  if (*source == NULL)
-    return;
-
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
 static GSource *
 watch (ParallelWorkerLink *self,
        int                 fd,
@@ -76,7 +67,7 @@ watch (ParallelWorkerLink *self,
 static void
 shut_input (ParallelWorkerLink *self)
 {
-  clear_source (&self->writer);
+  parallel_source_clear (&self->writer);
   g_queue_clear_full (&self->line, (GDestroyNotify) g_bytes_unref);
   self->sent = 0;
   if (self->input_fd >= 0)
@@ -203,7 +194,7 @@ parallel_worker_link_close_input (ParallelWorkerLink *self)
 static void
 stop_answers (ParallelWorkerLink *self)
 {
-  clear_source (&self->answers);
+  parallel_source_clear (&self->answers);
   parallel_fd_clear (&self->answers_fd);
 }
 
@@ -318,7 +309,7 @@ mark_cb (guint64  serial,
 static void
 stop_output (ParallelWorkerLink *self)
 {
-  clear_source (&self->output);
+  parallel_source_clear (&self->output);
   parallel_fd_clear (&self->output_fd);
 }
 

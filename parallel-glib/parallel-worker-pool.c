@@ -405,9 +405,7 @@ free_if_closed (ParallelWorkerPool *self)
     return;
 
   g_ptr_array_remove (pools, self);
-  if (self->timer != NULL)
-    g_source_destroy (self->timer);
-  g_clear_pointer (&self->timer, g_source_unref);
+  parallel_source_clear (&self->timer);
   g_ptr_array_unref (self->workers);
   g_clear_error (&self->broken);
   self->host_class->closed (host);

@@ -104,12 +104,25 @@ void                 parallel_pool_worker_protest   (ParallelPoolWorker    *self
 /* @step has begun in it: tells where it can be seen. */
 void                 parallel_pool_worker_show      (ParallelPoolWorker    *self,
                                                      ParallelStep          *step);
-/* What it printed when no step was being done is the output of @step. */
-void                 parallel_pool_worker_show_early (ParallelPoolWorker   *self,
-                                                     ParallelStep          *step);
 /* It is to end, after its onexit if it has done anything. */
 void                 parallel_pool_worker_leave     (ParallelPoolWorker    *self);
 void                 parallel_pool_worker_free      (ParallelPoolWorker    *self);
+
+/* ---- parallel-pool-output.c ---- */
+
+/* Of ParallelWorkerLinkFuncs. */
+void                 parallel_pool_worker_take_output (gpointer             owner,
+                                                     const guint8          *data,
+                                                     gsize                  size);
+void                 parallel_pool_worker_take_mark (gpointer               owner,
+                                                     guint64                serial);
+/* The one whose output comes now, or NULL. */
+ParallelStep        *parallel_pool_worker_get_current_step (ParallelPoolWorker *self);
+/* What it printed when no step was being done is the output of @step. */
+void                 parallel_pool_worker_show_early (ParallelPoolWorker   *self,
+                                                     ParallelStep          *step);
+/* Ends the steps of which all output and the answer is there. They come in two streams, each of them in order. */
+void                 parallel_pool_worker_finish_complete (ParallelPoolWorker *self);
 
 /* ---- parallel-pool-requests.c ---- */
 
