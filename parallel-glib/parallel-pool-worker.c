@@ -5,6 +5,7 @@
 
 #include "parallel-worker-pool.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <unistd.h>
