@@ -17,8 +17,9 @@
 /* One worker, while it lives: what is said to it and what it answers. */
 
 /* A worker that has nothing more to do, or has closed its input or its answers, ends in this time, or is killed; but
- * not its onexit, which has the run's exit timeout. */
-#define LEAVE_TIME (10 * G_USEC_PER_SEC)
+ * not its onexit, which has the run's exit timeout. One that is not ready yet has nothing to put away. */
+#define LEAVE_TIME         (10 * G_USEC_PER_SEC)
+#define LEAVE_TIME_UNREADY (1 * G_USEC_PER_SEC)
 
 /* ---- what is said to it ---- */
 
@@ -82,6 +83,12 @@ become_up (ParallelPoolWorker *self)
   if (self->exited)
     return;   /* the last that was heard of it */
 
+  /* Its word may be there before its server's, who it is. */
+  self->is_ready = TRUE;
+  if (self->process.pid == 0)
+    return;
+
+  parallel_source_clear (&self->timer);
   self->state = PARALLEL_POOL_WORKER_UP;
   self->was_up = TRUE;
   self->pool->n_failed_starts = 0;
@@ -178,6 +185,37 @@ alive (ParallelPoolWorker  *self,
     }
 }
 
+/* ---- what it has no time for ---- */
+
+static void
+set_timer (ParallelPoolWorker *self,
+           gint64              delay,
+           GSourceFunc         func)
+{
+  parallel_source_clear (&self->timer);
+  self->timer = parallel_engine_add_timer (g_get_monotonic_time () + delay, func, self);
+}
+
+static gboolean
+unready_cb (gpointer user_data)
+{
+  ParallelPoolWorker *self = user_data;
+  g_autofree char *who = self->process.pid == 0 ? g_strdup ("its server has not made it")
+                         : g_strdup_printf ("the worker, pid %d, was killed", self->process.pid);
+
+  g_clear_pointer (&self->timer, g_source_unref);
+  give_up (self, g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT,
+                              "It was not ready, with its setup done, after %g s, the task’s start timeout (%s)",
+                              parallel_worker_task_get_start_timeout (self->pool->task), who));
+  return G_SOURCE_REMOVE;
+}
+
+static gint64
+get_leave_time (ParallelPoolWorker *self)
+{
+  return self->was_up ? LEAVE_TIME : LEAVE_TIME_UNREADY;
+}
+
 static gboolean
 overdue_cb (gpointer user_data)
 {
@@ -189,16 +227,19 @@ overdue_cb (gpointer user_data)
                               left ? PARALLEL_RUN_ERROR_EXIT_TIMED_OUT : PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
                               "The worker (pid %d) had %s and was killed because it did not end within %d s",
                               self->process.pid, left ? "nothing more to do" : "closed its input or its answers",
-                              (int) (LEAVE_TIME / G_USEC_PER_SEC)));
+                              (int) (get_leave_time (self) / G_USEC_PER_SEC)));
   return G_SOURCE_REMOVE;
 }
 
 static void
 await_end (ParallelPoolWorker *self)
 {
-  if (self->timer == NULL)
-    self->timer = parallel_engine_add_timer (g_get_monotonic_time () + LEAVE_TIME, overdue_cb, self);
+  if (self->state < PARALLEL_POOL_WORKER_STOPPING && !self->ending)
+    set_timer (self, get_leave_time (self), overdue_cb);
+  self->ending = TRUE;
 }
+
+/* ---- its frames ---- */
 
 static void
 frame_cb (gpointer  owner,
@@ -279,6 +320,37 @@ stopped_cb (gpointer    user_data,
   parallel_pool_worker_bury (self, left);
 }
 
+static gboolean
+forgone_cb (gpointer user_data)
+{
+  parallel_pool_worker_bury (user_data, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+/* Its server has not said yet who it is, and may never do so. */
+static void
+forgo (ParallelPoolWorker *self)
+{
+  if (self->process.order == NULL)
+    return;   /* that is so already */
+
+  parallel_worker_process_cancel (&self->process);
+  set_timer (self, 0, forgone_cb);
+}
+
+/* It is dead, and what it has started in its step is of no use to anybody. */
+static void
+sweep (ParallelPoolWorker *self)
+{
+  ParallelTree tree = { self->process.pid, self->process.mark };
+  ParallelStopSequence sequence;
+
+  self->state = PARALLEL_POOL_WORKER_STOPPING;
+  parallel_pool_worker_recall (self);
+  parallel_stop_sequence_parse ("KILL", 0, &sequence, NULL);
+  self->stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, self);
+}
+
 void
 parallel_pool_worker_stop (ParallelPoolWorker *self,
                            const char         *text,
@@ -295,13 +367,21 @@ parallel_pool_worker_stop (ParallelPoolWorker *self,
   parallel_pool_worker_recall (self);
   if (self->process.pid == 0)
     {
-      parallel_worker_link_close_input (self->link);   /* the server has not said yet who it is */
-      await_end (self);
+      forgo (self);
       return;
     }
 
   parallel_stop_sequence_parse (text, grace, &sequence, NULL);
   self->stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, self);
+}
+
+static void
+started_cb (gpointer owner)
+{
+  ParallelPoolWorker *self = owner;
+
+  if (self->is_ready)
+    become_up (self);
 }
 
 static void
@@ -320,6 +400,8 @@ exited_cb (gpointer owner,
   self->exited = TRUE;
   self->wait_status = wait_status;
   parallel_worker_link_drain (self->link);
+  if (self->stop == NULL && !g_queue_is_empty (&self->requests))
+    sweep (self);
   if (self->stop != NULL)
     parallel_process_stop_exited (self->stop);
   else
@@ -328,6 +410,7 @@ exited_cb (gpointer owner,
 
 static const ParallelWorkerProcessFuncs process_funcs =
 {
+  .started = started_cb,
   .failed = failed_cb,
   .exited = exited_cb,
 };
@@ -444,6 +527,7 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
 {
   ParallelPoolWorker *self;
   guint8 token[PARALLEL_FRAME_TOKEN_SIZE];
+  double timeout = parallel_worker_task_get_start_timeout (pool->task);
   GError *local_error = NULL;
 
   if (!check_setup (pool->task, error))
@@ -472,6 +556,8 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
                                          token, &link_funcs, self);
   self->process.input_fd = self->process.answers_fd = self->process.output_fd = -1;
   g_ptr_array_add (pool->workers, self);
+  if (timeout > 0)
+    set_timer (self, (gint64) (MIN (timeout, 1e9) * G_USEC_PER_SEC), unready_cb);
   if (!greet (self, token, &local_error))
     give_up (self, local_error);
 

@@ -22,15 +22,18 @@
 
 #define PROTOCOL_VERSION 1
 
+/* One that is not wanted any more ends when it sees that, or is killed. */
+#define CLOSE_TIME (10 * G_USEC_PER_SEC)
+
 /* Of what it says, for the error when it ends. */
 #define MAX_SAID         4096
 
 struct _ParallelWorkerOrder
 {
   ParallelServerLink             *link;
-  const ParallelWorkerOrderFuncs *funcs;
+  const ParallelWorkerOrderFuncs *funcs;      /* NULL: nobody wants the worker any more */
   gpointer                        owner;
-  ParallelWorkerServer           *holder;     /* a reference */
+  ParallelWorkerServer           *holder;     /* a reference; NULL without funcs */
   guint32                         number;
   int                             pid;        /* 0: not started yet */
   int                             fds[3];     /* until they are sent */
@@ -49,6 +52,7 @@ struct _ParallelServerLink
   gboolean     exited;
   gboolean     told;            /* and everybody has been told of it */
   gboolean     closed;          /* nobody but the watch of its process has it any more */
+  GSource     *timer;           /* and for how long it may go on */
   GSubprocess *subprocess;      /* or NULL */
   char        *mark;
   int          output_fd;       /* what it prints; or -1 */
@@ -69,7 +73,7 @@ order_free (ParallelWorkerOrder *order)
   for (guint i = 0; i < G_N_ELEMENTS (order->fds); i++)
     parallel_fd_clear (&order->fds[i]);
   g_free (order->mark);
-  g_object_unref (order->holder);
+  g_clear_object (&order->holder);
   g_free (order);
 }
 
@@ -87,6 +91,7 @@ static void
 link_free (ParallelServerLink *self)
 {
   close_socket (self);
+  parallel_source_clear (&self->timer);
   parallel_source_clear (&self->output);
   parallel_fd_clear (&self->output_fd);
   g_queue_clear (&self->unsent);
@@ -207,11 +212,24 @@ end_order (ParallelServerLink  *self,
 {
   g_hash_table_steal (self->orders, GUINT_TO_POINTER (order->number));
   g_queue_remove (&self->unsent, order);
-  if (error != NULL)
+  if (order->funcs == NULL)
+    g_clear_error (&error);
+  else if (error != NULL)
     order->funcs->failed (order->owner, error);
   else
     order->funcs->exited (order->owner, wait_status);
   order_free (order);
+}
+
+static void
+start_order (ParallelWorkerOrder *order,
+             int                  pid)
+{
+  order->pid = pid;
+  if (order->funcs != NULL)
+    order->funcs->started (order->owner, pid);
+  else
+    kill (pid, SIGKILL);   /* the server does not wait for it before it may */
 }
 
 static void
@@ -231,10 +249,7 @@ take_packet (ParallelServerLink *self,
     case 'S':
       order = g_hash_table_lookup (self->orders, GUINT_TO_POINTER (first));
       if (order != NULL && order->pid == 0 && (int) second > 0)
-        {
-          order->pid = (int) second;
-          order->funcs->started (order->owner, order->pid);
-        }
+        start_order (order, (int) second);
       break;
 
     case 'N':
@@ -433,6 +448,17 @@ parallel_server_link_new_for_fd (int fd,
   return self;
 }
 
+static gboolean
+close_overdue_cb (gpointer user_data)
+{
+  ParallelServerLink *self = user_data;
+
+  g_clear_pointer (&self->timer, g_source_unref);
+  if (!self->exited)
+    kill (self->pid, SIGKILL);
+  return G_SOURCE_REMOVE;
+}
+
 void
 parallel_server_link_close (ParallelServerLink *self)
 {
@@ -444,6 +470,7 @@ parallel_server_link_close (ParallelServerLink *self)
 
   self->closed = TRUE;
   close_socket (self);
+  self->timer = parallel_engine_add_timer (g_get_monotonic_time () + CLOSE_TIME, close_overdue_cb, self);
 }
 
 void
@@ -495,4 +522,15 @@ parallel_server_link_order (ParallelServerLink              *self,
   flush (self);
 
   return order;
+}
+
+void
+parallel_server_link_cancel (ParallelWorkerOrder *order)
+{
+  ParallelServerLink *self = order->link;
+
+  order->funcs = NULL;
+  g_clear_object (&order->holder);
+  if (g_queue_find (&self->unsent, order) != NULL)
+    end_order (self, order, PARALLEL_EXIT_LOST, NULL);
 }

@@ -35,5 +35,7 @@ ParallelWorkerOrder *parallel_server_link_order      (ParallelServerLink        
                                                       const ParallelWorkerOrderFuncs  *funcs,
                                                       gpointer                         owner,
                                                       ParallelWorkerServer            *holder);
+/* Nothing of it is called any more, and what the server still makes of it is killed. Only before it has started. */
+void                 parallel_server_link_cancel     (ParallelWorkerOrder             *order);
 
 G_END_DECLS

@@ -383,14 +383,18 @@ parallel_worker_pool_start_failed (ParallelWorkerPool *self,
 {
   gint64 now = g_get_monotonic_time ();
   gint64 *oldest;
+  gboolean others = has_worker_up (self);
+  /* What took so long once is not waited for again. */
+  gboolean too_long = !others && g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT);
 
   self->failed_starts[self->n_failed_starts++ % MAX_FAILED_STARTS] = now;
   oldest = &self->failed_starts[self->n_failed_starts % MAX_FAILED_STARTS];
-  if (self->broken == NULL && self->n_failed_starts >= MAX_FAILED_STARTS &&
-      (now - *oldest <= FAILED_STARTS_WINDOW || !has_worker_up (self)))
+  if (self->broken == NULL &&
+      (too_long || (self->n_failed_starts >= MAX_FAILED_STARTS && (now - *oldest <= FAILED_STARTS_WINDOW || !others))))
     {
       self->broken = g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_POOL_BROKEN,
-                                  "No worker can be started (tried %u times): %s", self->n_failed_starts,
+                                  "No worker can be started (tried %u time%s): %s", self->n_failed_starts,
+                                  self->n_failed_starts == 1 ? "" : "s",
                                   error->message);
     }
   g_error_free (error);

@@ -61,13 +61,15 @@ struct _ParallelPoolWorker
   guint                    n_done;
   ParallelStep            *onexit;          /* borrowed, as above, or NULL */
   GBytes                  *left;            /* the payload of LEFT, or NULL */
+  gboolean                 is_ready;        /* it has said so; it is up when its pid is known, too */
   gboolean                 was_up;
   GByteArray              *early;           /* output that came when no step was being done */
   GError                  *fault;           /* what it did wrong, or why it is no good */
   ParallelProcessStop     *stop;
-  GSource                 *timer;           /* it has to be gone soon */
+  GSource                 *timer;           /* it has to be ready, or gone, soon */
   GSource                 *mark_timer;      /* the first request is answered, but its output goes on */
   gboolean                 deaf;            /* it has closed its answers, or does not take what it is sent */
+  gboolean                 ending;          /* it has little time to do so by itself */
   gboolean                 exited;
   int                      wait_status;
 };

@@ -13,7 +13,6 @@
 #include "parallel-exec-reports.h"
 #include "parallel-fd.h"
 #include "parallel-guardian.h"
-#include "parallel-worker-server-private.h"
 
 /* What tells a program that it is to be a worker. */
 #define WORKER_VARIABLE "PARALLEL_GLIB_WORKER"
@@ -118,7 +117,9 @@ order_started_cb (gpointer owner,
   ParallelWorkerProcess *self = owner;
 
   self->pid = pid;
+  self->order = NULL;   /* its end is the link's */
   parallel_guardian_add (pid);
+  self->funcs->started (self->owner);
 }
 
 static void
@@ -127,6 +128,7 @@ order_failed_cb (gpointer  owner,
 {
   ParallelWorkerProcess *self = owner;
 
+  self->order = NULL;
   self->funcs->failed (self->owner, error);
 }
 
@@ -163,7 +165,8 @@ order (ParallelWorkerProcess       *self,
     }
 
   self->mark = parallel_spawner_make_mark ();
-  return parallel_worker_server_order (recipe->server, fds, self->mark, &order_funcs, self, error) != NULL;
+  self->order = parallel_worker_server_order (recipe->server, fds, self->mark, &order_funcs, self, error);
+  return self->order != NULL;
 }
 
 gboolean
@@ -189,6 +192,12 @@ parallel_worker_process_start (ParallelWorkerProcess             *self,
   if (!started)
     parallel_worker_process_clear (self);
   return started;
+}
+
+void
+parallel_worker_process_cancel (ParallelWorkerProcess *self)
+{
+  parallel_worker_server_cancel (g_steal_pointer (&self->order));
 }
 
 void

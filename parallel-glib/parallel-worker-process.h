@@ -6,7 +6,7 @@
 #pragma once
 
 #include "parallel-spawner.h"
-#include "parallel-worker-server.h"
+#include "parallel-worker-server-private.h"
 
 G_BEGIN_DECLS
 
@@ -23,6 +23,8 @@ typedef struct
 
 typedef struct
 {
+  /* Its pid is known, which was not so at first: only where a server makes it. */
+  void (*started) (gpointer owner);
   /* The process could not be made; there is none. Takes @error. */
   void (*failed) (gpointer  owner,
                   GError   *error);
@@ -43,17 +45,20 @@ typedef struct
   const ParallelWorkerRecipe *recipe;
   const ParallelWorkerProcessFuncs *funcs;
   gpointer    owner;
+  ParallelWorkerOrder *order;           /* where a server makes it, until the pid is known; or NULL */
   GSubprocess *subprocess;              /* where it is a program */
 } ParallelWorkerProcess;
 
 /* FALSE with @error: it could not be made, and nothing will be called. The functions are never called from
  * within. @self stays where it is until one of them was called, which is the last there is of it. */
-gboolean parallel_worker_process_start (ParallelWorkerProcess             *self,
-                                        const ParallelWorkerRecipe        *recipe,
-                                        const ParallelWorkerProcessFuncs  *funcs,
-                                        gpointer                           owner,
-                                        GError                           **error);
+gboolean parallel_worker_process_start  (ParallelWorkerProcess             *self,
+                                         const ParallelWorkerRecipe        *recipe,
+                                         const ParallelWorkerProcessFuncs  *funcs,
+                                         gpointer                           owner,
+                                         GError                           **error);
+/* It is not wanted any more, and its pid is not known: there will be none, and no function is called. */
+void     parallel_worker_process_cancel (ParallelWorkerProcess             *self);
 /* Closes what was not taken. */
-void     parallel_worker_process_clear (ParallelWorkerProcess             *self);
+void     parallel_worker_process_clear  (ParallelWorkerProcess             *self);
 
 G_END_DECLS

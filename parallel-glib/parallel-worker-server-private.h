@@ -33,5 +33,7 @@ ParallelWorkerOrder *parallel_worker_server_order (ParallelWorkerServer         
                                                    const ParallelWorkerOrderFuncs  *funcs,
                                                    gpointer                         owner,
                                                    GError                         **error);
+/* Nothing of it is called any more, and there will be no worker. Only before it has started. */
+void                 parallel_worker_server_cancel (ParallelWorkerOrder             *order);
 
 G_END_DECLS

@@ -95,6 +95,12 @@ parallel_worker_server_order (ParallelWorkerServer            *self,
   return parallel_server_link_order (self->link, fds, mark, funcs, owner, self);
 }
 
+void
+parallel_worker_server_cancel (ParallelWorkerOrder *order)
+{
+  parallel_server_link_cancel (order);
+}
+
 typedef struct
 {
   ParallelMail        mail;

@@ -302,3 +302,37 @@ parallel_worker_task_set_frame_limit (ParallelWorkerTask *self,
   self->frame_limit = frame_limit;
   g_object_notify (G_OBJECT (self), "frame-limit");
 }
+
+/**
+ * parallel_worker_task_get_start_timeout: (get-property start-timeout)
+ * @self: a worker task
+ *
+ * How long a worker may take until it is ready.
+ *
+ * Returns: a number of seconds, or 0 for no limit
+ */
+double
+parallel_worker_task_get_start_timeout (ParallelWorkerTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_WORKER_TASK (self), 0);
+
+  return self->start_timeout;
+}
+
+/**
+ * parallel_worker_task_set_start_timeout: (set-property start-timeout)
+ * @self: a worker task
+ * @start_timeout: a number of seconds, or 0 for no limit
+ *
+ * Sets how long a worker may take until it is ready.
+ */
+void
+parallel_worker_task_set_start_timeout (ParallelWorkerTask *self,
+                                        double              start_timeout)
+{
+  g_return_if_fail (PARALLEL_IS_WORKER_TASK (self));
+  g_return_if_fail (start_timeout >= 0);
+
+  self->start_timeout = start_timeout;
+  g_object_notify (G_OBJECT (self), "start-timeout");
+}

@@ -25,6 +25,7 @@ struct _ParallelWorkerTask
   gboolean              has_onexit;
   guint                 max_steps_per_worker;   /* 0: no limit */
   guint                 frame_limit;
+  double                start_timeout;  /* seconds; 0: none */
 };
 
 /* A value as it travels. Takes a floating reference. */

@@ -54,12 +54,14 @@ enum
   PROP_HAS_ONEXIT,
   PROP_MAX_STEPS_PER_WORKER,
   PROP_FRAME_LIMIT,
+  PROP_START_TIMEOUT,
   N_PROPS
 };
 
 static GParamSpec *properties[N_PROPS];
 
-#define DEFAULT_FRAME_LIMIT (1u << 30)
+#define DEFAULT_FRAME_LIMIT   (1u << 30)
+#define DEFAULT_START_TIMEOUT 300.0
 
 G_DEFINE_FINAL_TYPE (ParallelWorkerTask, parallel_worker_task, PARALLEL_TYPE_TASK)
 
@@ -283,6 +285,9 @@ parallel_worker_task_get_property (GObject    *object,
     case PROP_FRAME_LIMIT:
       g_value_set_uint (value, self->frame_limit);
       break;
+    case PROP_START_TIMEOUT:
+      g_value_set_double (value, self->start_timeout);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -324,6 +329,9 @@ parallel_worker_task_set_property (GObject      *object,
       break;
     case PROP_FRAME_LIMIT:
       parallel_worker_task_set_frame_limit (self, g_value_get_uint (value));
+      break;
+    case PROP_START_TIMEOUT:
+      parallel_worker_task_set_start_timeout (self, g_value_get_double (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -424,6 +432,16 @@ parallel_worker_task_class_init (ParallelWorkerTaskClass *klass)
   properties[PROP_FRAME_LIMIT] = g_param_spec_uint ("frame-limit", NULL, NULL, PARALLEL_WORKER_TASK_MIN_FRAME, G_MAXUINT,
                                                     DEFAULT_FRAME_LIMIT, plain);
 
+  /**
+   * ParallelWorkerTask:start-timeout: (getter get_start_timeout) (setter set_start_timeout)
+   *
+   * How long a worker may take from its start until it is ready and its setup is done, in seconds; 0 for as long as it wants.
+   * One that takes longer is killed and counts as one that could not start. If no other works, the steps fail at once,
+   * with %PARALLEL_RUN_ERROR_POOL_BROKEN. The limits of a step count from its beginning, when a worker is there for it.
+   */
+  properties[PROP_START_TIMEOUT] = g_param_spec_double ("start-timeout", NULL, NULL, 0, G_MAXDOUBLE,
+                                                        DEFAULT_START_TIMEOUT, plain);
+
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -431,6 +449,7 @@ static void
 parallel_worker_task_init (ParallelWorkerTask *self)
 {
   self->frame_limit = DEFAULT_FRAME_LIMIT;
+  self->start_timeout = DEFAULT_START_TIMEOUT;
 }
 
 /**

@@ -84,4 +84,11 @@ PARALLEL_AVAILABLE_IN_ALL
 void                  parallel_worker_task_set_frame_limit          (ParallelWorkerTask     *self,
                                                                      guint                   frame_limit);
 
+PARALLEL_AVAILABLE_IN_ALL
+double                parallel_worker_task_get_start_timeout        (ParallelWorkerTask     *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void                  parallel_worker_task_set_start_timeout        (ParallelWorkerTask     *self,
+                                                                     double                  start_timeout);
+
 G_END_DECLS

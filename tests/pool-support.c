@@ -91,6 +91,18 @@ beat (ParallelWorker *worker)
   parallel_worker_report (worker, 0.5, "half");
 }
 
+/* Dies after it has started a program, whose number is in the file @path. */
+static void
+leave_orphan (const char *path)
+{
+  const char *argv[] = { "/bin/sh", "-c", "echo $$ > \"$0\"; exec setsid sleep 1000", path, NULL };
+
+  g_assert_true (g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, NULL));
+  while (!g_file_test (path, G_FILE_TEST_EXISTS))
+    g_usleep (1000);
+  kill (getpid (), SIGKILL);
+}
+
 /* Those that do not come back, or not soon. */
 static gboolean
 leave (const char *what,
@@ -104,6 +116,8 @@ leave (const char *what,
     }
   else if (g_str_equal (what, "exit"))
     _exit (atoi (with));
+  else if (g_str_equal (what, "orphan"))
+    leave_orphan (with);
   else if (g_str_equal (what, "hang"))
     pause ();
   else if (g_str_equal (what, "hang-deaf"))

@@ -118,6 +118,25 @@ test_attempts (void)
 }
 
 static void
+test_what_it_has_started (void)
+{
+  g_autoptr (ParallelTask) task = worker_task_new ();
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
+  g_autofree char *path = test_path ("child");
+  g_autoptr (ParallelStep) step = worker_put (runner, "orphan", "%s", path);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *pid = NULL;
+
+  g_test_summary ("What a step has started does not outlive the worker that dies in it");
+  error = worker_wait_for_failure (runner);
+  g_assert_cmpint (parallel_step_get_term_signal (step), ==, SIGKILL);
+  assert_message (step, "was ended by signal 9 (Killed) while it was doing the step");
+  pid = test_read_file (path);
+  g_assert_cmpint (atoi (pid), >, 0);
+  g_assert_false (test_process_runs (atoi (pid)));
+}
+
+static void
 test_death_in_big_input (void)
 {
   const gsize size = 64 * 1024 * 1024;
@@ -205,6 +224,40 @@ test_slow_no_worker (void)
     g_test_skip ("It takes ten seconds; the setup stress has it, or PARALLEL_TEST_LONG=1");
   else
     assert_program_is_no_worker ("sleep 3; exit 4", 1, "exited with status 4 before it was ready");
+}
+
+static ParallelTask *
+never_ready_task_new (void)
+{
+  const char *argv[] = { "/bin/sleep", "1000", NULL };
+
+  return parallel_worker_task_new (argv);
+}
+
+static void
+test_never_ready (void)
+{
+  g_autoptr (ParallelTask) task = never_ready_task_new ();
+
+  g_test_summary ("A program that is never ready to work is given up when its time is over");
+  g_assert_cmpfloat (parallel_worker_task_get_start_timeout (PARALLEL_WORKER_TASK (task)), ==, 300);
+  parallel_worker_task_set_start_timeout (PARALLEL_WORKER_TASK (task), 0.2);
+  assert_pool_broken (task, 1, "No worker can be started (tried 1 time): It was not ready, with its setup done, after 0.2 s, "
+                      "the task’s start timeout (the worker, pid ");
+}
+
+static void
+test_never_ready_halt (void)
+{
+  g_autoptr (ParallelTask) task = never_ready_task_new ();
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
+  g_autoptr (ParallelStep) step = worker_put (runner, "echo", "%s", "x");
+
+  g_test_summary ("One that is not ready does not keep a run that was halted");
+  test_wait_until (test_count_children () == 1);
+  parallel_background_task_runner_halt (runner, PARALLEL_HALT_NOW);
+  g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
+  g_assert_cmpint (parallel_step_get_state (step), ==, PARALLEL_STEP_STATE_SKIPPED);
 }
 
 /* After READY, in the same way. */
@@ -541,7 +594,10 @@ main (int    argc,
   test_add ("/worker-task-faults/death/of-many", test_many_die);
   test_add ("/worker-task-faults/death/attempts", test_attempts);
   test_add ("/worker-task-faults/death/in-big-input", test_death_in_big_input);
+  test_add ("/worker-task-faults/death/what-it-has-started", test_what_it_has_started);
   test_add ("/worker-task-faults/no-worker", test_no_worker);
+  test_add ("/worker-task-faults/no-worker/never-ready", test_never_ready);
+  test_add ("/worker-task-faults/no-worker/never-ready/halt", test_never_ready_halt);
   test_add ("/worker-task-faults/no-worker/slow", test_slow_no_worker);
   test_add ("/worker-task-faults/nonsense", test_nonsense);
   test_add ("/worker-task-faults/hung", test_hung);
