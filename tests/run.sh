@@ -5,7 +5,7 @@
 #
 #   1. all suites, warnings being errors, with introspection, the Vala API and the reference;
 #   2. the C and shell suites, built with the address and undefined-behaviour sanitizers;
-#   3. the C suites under valgrind;
+#   3. the C suites and that of Vala under valgrind;
 #   4. the C suites but for the slow tests, STRESS_REPEAT times, for what only goes wrong now and then.
 #
 # The tests of faults are part of 1 and 2, and the quick ones of 3. Their long versions, half an hour, are run by
@@ -81,7 +81,7 @@ build=$(cd "$build" && pwd)
 if configure_and_build plain -Dwerror=true -Ddocs=true -Dintrospection=enabled -Dvapi=enabled; then
   run_tests all plain
   # Asked for by name, a suite is run even if the setup leaves it out.
-  run_tests valgrind plain --setup valgrind --no-suite no-valgrind --suite c
+  run_tests valgrind plain --setup valgrind --no-suite no-valgrind --suite c --suite vala
   [ "$repeat" -eq 0 ] || run_tests stress plain --setup stress --no-suite slow --no-suite faults --suite c --repeat "$repeat"
 fi
 
