@@ -104,11 +104,15 @@ parallel_worker_value_check_size (GVariant  *value,
   return FALSE;
 }
 
-/* One line, whatever the error says. */
+/* One line, whatever the error says: what stands before the first empty line. What follows it, as the stack of an exception
+ * of another language, is in the details. */
 static char *
 make_message (const GError *error)
 {
-  g_autofree char *message = parallel_worker_text_shorten (error->message, MAX_MESSAGE);
+  const char *start = error->message + strspn (error->message, "\r\n");
+  const char *end = strstr (start, "\n\n");
+  g_autofree char *summary = end != NULL ? g_strndup (start, end - start) : g_strdup (start);
+  g_autofree char *message = parallel_worker_text_shorten (summary, MAX_MESSAGE);
 
   g_strstrip (message);
   g_strdelimit (message, "\r\n", ' ');

@@ -29,6 +29,9 @@ G_DECLARE_FINAL_TYPE (ParallelWorker, parallel_worker, PARALLEL, WORKER, GObject
  *
  * Does one step. It is called in the thread that called [method@Worker.run], for one step after the other.
  *
+ * Where the task has %PARALLEL_ENCODING_BYTES the message of the step's error is what stands before the first empty line of that
+ * of @error, as one line, and all of it is in [method@Step.dup_failure_details].
+ *
  * Returns: (transfer full) (nullable): the result, which is consumed if it is floating, or %NULL with @error set
  */
 typedef GVariant *(*ParallelWorkerFunction) (ParallelWorker  *self,

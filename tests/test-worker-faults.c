@@ -70,10 +70,13 @@ test_failures (void)
                          "The function failed without an error (see the output of the step)");
   engine_request (engine, 3, 0, STR ("long-error"));
   engine_expect_failure (engine, 3, start, "g-io-error-quark", G_IO_ERROR_NOT_FOUND, whole);
-  engine_request (engine, 4, 0, STR ("fine"));
-  engine_expect_text (engine, 4, "fine");
+  engine_request (engine, 4, 0, STR ("paragraphs"));
+  engine_expect_failure (engine, 4, "Not found", "g-io-error-quark", G_IO_ERROR_NOT_FOUND,
+                         "Not\nfound\n\nmore\n\nof it");
+  engine_request (engine, 5, 0, STR ("fine"));
+  engine_expect_text (engine, 5, "fine");
   engine_leave (engine, PARALLEL_OUTCOME_NOTHING);
-  engine_finish (engine, 0, "<1><2><3><4>");
+  engine_finish (engine, 0, "<1><2><3><4><5>");
 }
 
 /* Neither the result nor the failure may be more than the runner takes. */

@@ -132,6 +132,8 @@ do_command (ParallelWorker  *worker,
     }
   else if (g_str_equal (command, "error"))
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "Not\nfound \xff\n");
+  else if (g_str_equal (command, "paragraphs"))
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "Not\nfound\n\nmore\n\nof it");
   else if (g_str_equal (command, "long-error"))
     {
       g_autofree char *text = g_strnfill (1000000, 'x');
