@@ -278,7 +278,8 @@ function failureOfStep(step, known = {}) {
     name: step.dup_name(),
     index: step.get_index(),
     input: known.input === undefined ? step.get_input() : null,
-    exitStatus: status >= 0 && signal <= 0 ? status : null,
+    // A worker that has told of an error has not ended of it.
+    exitStatus: record === null && status >= 0 && signal <= 0 ? status : null,
     signal: signal > 0 ? signal : null,
     duration: step.get_elapsed(),
     outputTail: step.dup_output_tail() ?? '',

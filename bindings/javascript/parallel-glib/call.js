@@ -42,23 +42,32 @@ export class Call {
     return more.length > 0 ? this.#nameFor([...this.args, ...more]) : this.name;
   }
 
-  /** What a worker is to be told, with more arguments behind those that it has. */
-  request(more = []) {
-    if (more.length === 0)
-      return `${this.#head}]}`;
-    const json = toJson(more, `The input of ${this.exportName}()`).slice(1);
-    return this.#head + (this.args.length > 0 ? ',' : '') + json + '}';
+  /** What a worker is to be told, with more arguments behind those that it has. The number is for indexOf(). */
+  request(more = [], number = null) {
+    const json = more.length > 0 ? toJson(more, `The input of ${this.exportName}()`).slice(1, -1) : '';
+    const comma = json !== '' && this.args.length > 0 ? ',' : '';
+    return `${this.#head}${comma}${json}]${number === null ? '' : `,"number":${number}`}}`;
   }
 
-  encode(more) {
-    return textToBytes(this.request(more));
+  encode(more, number = null) {
+    return textToBytes(this.request(more, number));
   }
 
-  makeStep(more, workers) {
-    const step = Parallel.Step.new(workers(), this.encode(more));
+  makeStep(more, workers, number = null) {
+    const step = Parallel.Step.new(workers(), this.encode(more, number));
     step.set_name(this.nameOf(more));
     applyToStep(step, this.options);
     return step;
+  }
+
+  /** Whether it is what a worker does at its end, which has no request. */
+  isExit(step) {
+    return step.get_input() === null;
+  }
+
+  /** The place in the queue, without what workers that were replaced have done at their end in between. */
+  indexOf(step) {
+    return JSON.parse(bytesToText(step.get_input())).number ?? step.get_index();
   }
 
   inputOf(step) {
@@ -82,7 +91,7 @@ export class Call {
  * @param {string} exportName - the name of the export, 'default' for the default one
  * @param {Array} args - its arguments; a BackgroundTaskRunner puts those of put() behind them
  * @param {object} options - name: its name in failures, by default the call itself; timeout, silenceTimeout: seconds for this step;
- *   maxAttempts: how often it is tried; priority: a higher one starts earlier, 0 by default
+ *   maxAttempts: how often it is tried; priority: a lower one starts earlier, 0 by default
  * @returns {Call} what runParallelSteps() and BackgroundTaskRunner take
  * @throws {TypeError} for a relative address, and for arguments that JSON does not have
  * @example

@@ -137,6 +137,14 @@ export class Command {
     return step;
   }
 
+  isExit() {
+    return false;
+  }
+
+  indexOf(step) {
+    return step.get_index();
+  }
+
   inputOf(step) {
     const input = step.get_input();
     return input === null ? [] : [input];

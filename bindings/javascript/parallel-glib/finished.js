@@ -21,10 +21,10 @@ export class FinishedStep {
   constructor(work, step) {
     this.#work = work;
     this.#step = step;
-    this.index = step.get_index();
+    this.index = work.indexOf(step);
     this.duration = step.get_elapsed();
     this.failure = step.get_state() === Parallel.StepState.FAILED
-      ? Parallel.failure_of_step(step, {name: this.name, input: this.input})
+      ? Parallel.failure_of_step(step, {name: this.name, index: this.index, input: this.input})
       : null;
   }
 

@@ -14,6 +14,7 @@ import {BackgroundTaskRunner} from './runner.js';
 import {Call, call} from './call.js';
 import {Command, CompletedCommand, command} from './command.js';
 import {FinishedStep} from './finished.js';
+import {runMain} from './main.js';
 import {heartbeat, isWorker, report} from './worker-side.js';
 import {runParallelSteps} from './steps.js';
 
@@ -38,5 +39,6 @@ export {
   heartbeat,
   isWorker,
   report,
+  runMain,
   runParallelSteps,
 };

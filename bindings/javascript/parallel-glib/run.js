@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A run of the library, with what comes of it collected.
 
-import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Parallel from 'gi://Parallel?version=1';
 
@@ -55,8 +54,8 @@ export class Run {
     this.#nPut++;
   }
 
-  async putWhenRoom(value, cancellable) {
-    await this.runner.put_async(value, cancellable);
+  async putWhenRoom(value) {
+    await this.runner.put_async(value, null);
     this.#nPut++;
   }
 
@@ -124,9 +123,4 @@ function isHalted(error) {
 /** Whether a put was refused because the queue is closed, as that of a halted run is. */
 export function isClosed(error) {
   return error instanceof GLib.Error && error.matches(Parallel.RunError, Parallel.RunError.CLOSED);
-}
-
-/** Whether it was a wait that was cancelled. */
-export function isCancelled(error) {
-  return error instanceof GLib.Error && error.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED);
 }

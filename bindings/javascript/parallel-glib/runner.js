@@ -38,9 +38,10 @@ export class BackgroundTaskRunner {
   #untaken = [];
   // The iterations that wait for a step: functions that make them look again.
   #waiting = [];
-  #error;
   #isOver = false;
   #ended;
+  // Numbers for the inputs, where workers take places in the queue at their ends; else null.
+  #number;
 
   /**
    * @param {Call|Command|Parallel.Task} task - what to do: what call() returns, to whose arguments those of put() are added; what
@@ -56,6 +57,7 @@ export class BackgroundTaskRunner {
       this.#untaken = null;
     // Names that are seen while it runs have to be told to the library; that costs an object for each input that waits.
     this.#asSteps = hasStepOptions(task) || checked.outputMode === Parallel.OutputMode.TAGGED || checked.keepAliveInterval > 0;
+    this.#number = checked.onExit ? 0 : null;
     const makeTask = run => task instanceof Call ? run.workers() : this.#work.task;
     this.#run = new Run(checked, makeTask, new WorkOfRunner(this.#work), step => this.#stepFinished(step));
     this.#ended = this.#end();
@@ -72,9 +74,10 @@ export class BackgroundTaskRunner {
    */
   put(...inputs) {
     if (this.#asSteps)
-      this.#run.putStep(this.#work.makeStep(inputs, () => this.#run.workers()));
+      this.#run.putStep(this.#work.makeStep(inputs, () => this.#run.workers(), this.#number));
     else
-      this.#run.putInput(this.#work.encode(inputs));
+      this.#run.putInput(this.#work.encode(inputs, this.#number));
+    this.#count();
   }
 
   /**
@@ -90,7 +93,14 @@ export class BackgroundTaskRunner {
   async putWhenRoom(...inputs) {
     if (this.#asSteps)
       throw new TypeError('putWhenRoom() is not there for tagged output, keep-alive lines and a call() or command() with options of its own');
-    await this.#run.putWhenRoom(this.#work.encode(inputs), null);
+    const value = this.#work.encode(inputs, this.#number);
+    this.#count();
+    await this.#run.putWhenRoom(value);
+  }
+
+  #count() {
+    if (this.#number !== null)
+      this.#number++;
   }
 
   /**

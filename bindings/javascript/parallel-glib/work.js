@@ -26,6 +26,14 @@ class PlainTask {
     return null;
   }
 
+  isExit(step) {
+    return this.task instanceof Parallel.WorkerTask && step.get_input() === null && step.dup_name() === 'onexit';
+  }
+
+  indexOf(step) {
+    return step.get_index();
+  }
+
   inputOf(step) {
     const input = step.get_input();
     return input === null ? [] : [input];
@@ -61,7 +69,7 @@ function refuseFunction(value) {
  * What a runner does with each of its inputs.
  *
  * @param {Call|Command|Parallel.Task} task - the user's task
- * @returns {object} with encode(), makeStep(), nameOf(), inputOf() and resultOf()
+ * @returns {object} with encode() and makeStep() for its inputs; isExit(), indexOf(), nameOf(), inputOf() and resultOf() for finished steps
  */
 export function workOfTask(task) {
   refuseFunction(task);
@@ -96,12 +104,16 @@ export class WorkOfRunner {
     this.#work = work;
   }
 
+  indexOf(step) {
+    return this.#work.isExit(step) ? -1 : this.#work.indexOf(step);
+  }
+
   nameOf(step) {
-    return isExit(step) ? step.dup_name() : this.#work.nameOf(this.inputOf(step)) ?? step.dup_name();
+    return this.#work.isExit(step) ? step.dup_name() : this.#work.nameOf(this.inputOf(step)) ?? step.dup_name();
   }
 
   inputOf(step) {
-    return isExit(step) ? [] : this.#work.inputOf(step);
+    return this.#work.isExit(step) ? null : this.#work.inputOf(step);
   }
 
   resultOf(step) {
@@ -109,7 +121,7 @@ export class WorkOfRunner {
   }
 }
 
-/** Describes the finished steps of a list. */
+/** Describes the finished steps of a list. They are all put before one ends, so what workers do at their ends comes behind them. */
 export class WorkOfList {
   #works;
   #steps;
@@ -119,20 +131,20 @@ export class WorkOfList {
     this.#steps = steps;
   }
 
+  indexOf(step) {
+    const index = step.get_index();
+    return index < this.#steps.length ? index : -1;
+  }
+
   nameOf(step) {
     return step.dup_name();
   }
 
   inputOf(step) {
-    return isExit(step) ? null : this.#steps[step.get_index()];
+    return this.#steps[step.get_index()] ?? null;
   }
 
   resultOf(step) {
     return this.#works[step.get_index()].resultOf(step);
   }
-}
-
-// What a worker does at its end has no input of the user's.
-function isExit(step) {
-  return step.get_index() < 0;
 }
