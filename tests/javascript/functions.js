@@ -180,3 +180,8 @@ export function residentMemory() {
   const [, contents] = GLib.file_get_contents('/proc/self/statm');
   return Number(new TextDecoder().decode(contents).split(' ')[1]) * 4;
 }
+
+// The resident memory at certain inputs, null at others.
+export function residentMemoryAt(places, place) {
+  return places.includes(place) ? residentMemory() : null;
+}

@@ -6,7 +6,7 @@ import GLib from 'gi://GLib';
 import Parallel from 'gi://Parallel?version=1';
 
 import {BackgroundFailure, BackgroundTaskRunner, call, command, runParallelSteps} from '../../bindings/javascript/parallel-glib/parallel.js';
-import {address, assert, equal, errorOf, memorySink, runTests, withFolder} from './tap.js';
+import {address, assert, equal, errorOf, memorySink, runProgram, runTests, withFolder} from './tap.js';
 
 const functions = address('functions.js');
 const quiet = {outputMode: 'none', killGrace: 1};
@@ -141,7 +141,7 @@ const tests = {
 
   async otherSignals() {
     const stubborn = command(['sh', '-c', 'trap "echo interrupted; exit 0" INT; while :; do sleep 0.1; done']);
-    const error = await errorOf(runParallelSteps([stubborn], {outputMode: 'none', timeout: 1, stopSequence: 'INT 60 KILL'}));
+    const error = await errorOf(runParallelSteps([stubborn], {outputMode: 'none', timeout: 1, stopSequence: 'INT,60000,KILL'}));
     equal(error.failures.map(({kind, outputTail}) => [kind, outputTail]), [['timeout', 'interrupted']]);
     const wrong = await errorOf(runParallelSteps([stubborn], {stopSequence: 'NONSENSE'}));
     assert(wrong instanceof GLib.Error, `${wrong}`);
@@ -149,7 +149,6 @@ const tests = {
 
   async programsThatEndDieWithTheirSteps() {
     // A runner that nobody closes does not keep a program from ending.
-    const {runProgram} = await import('./tap.js');
     equal(await runProgram('forgetful-program.js'), {status: 0, stdout: 'the end\n', stderr: ''});
   },
 };

@@ -18,7 +18,7 @@ import {refuseWhileLoading} from './worker-side.js';
  * haltOnError: stop the others when the first fails
  * timeout, silenceTimeout: for how long each may run, and give no sign of life; no limit by default
  * exitTimeout: for how long a worker or a program may take to end; no limit by default
- * killGrace: how long after SIGTERM comes SIGKILL, 5 by default; stopSequence: other signals, as 'INT 2 TERM 5 KILL'
+ * killGrace: how long after SIGTERM comes SIGKILL, 5 by default; stopSequence: other signals, as 'INT,200,TERM,2000,KILL', with milliseconds between them
  * maxAttempts, retryDelay: how often a step that fails is tried, and how long after a failure
  * outputLimit: bytes of output for each step; outputLimitPolicy: 'keep-ends' of what is longer, or 'stop' the step
  * outputMode: 'ordered', 'finished' (each as a whole when it ends), 'tagged' (live by line, with the step's name) or 'none'
