@@ -6,6 +6,7 @@ import Parallel from 'gi://Parallel?version=1';
 
 import {FinishedStep} from './finished.js';
 import {applyToRunner} from './options.js';
+import {countStep} from './collector.js';
 import {makeWorkerTask} from './workers.js';
 
 /**
@@ -18,6 +19,7 @@ export class Run {
   #finished;
   #failures = [];
   #nPut = 0;
+  #nSeen = 0;
   #callbackError = null;
 
   /**
@@ -76,7 +78,13 @@ export class Run {
       if (this.#callbackError === null && !error.matches(Parallel.RunError, Parallel.RunError.BACKGROUND_FAILURE))
         return error;
     }
-    return this.#callbackError;
+    return this.#callbackError ?? this.#whatWasLost();
+  }
+
+  // GJS can block calls, see collector.js. A run of which something was not heard has not gone well.
+  #whatWasLost() {
+    const nLost = this.runner.get_n_succeeded() + this.runner.get_n_failed() - this.#nSeen;
+    return nLost === 0 ? null : new Error(`GJS has blocked the signals of ${nLost} finished steps; its critical messages say why`);
   }
 
   /** Throws what is to be thrown when the run is over. */
@@ -93,11 +101,14 @@ export class Run {
   }
 
   #stepFinished(describing, step) {
+    countStep();
     if (step.get_state() === Parallel.StepState.HALTED)
       return;
     const finished = new FinishedStep(describing, step);
     if (finished.failure !== null)
       this.#failures.push(finished.failure);
+    // What a worker does at its end is only counted by the library if it fails.
+    this.#nSeen += finished.index >= 0 || !finished.ok;
     this.#finished(finished);
     if (this.#options.onStepFinished)
       this.#callBack(this.#options.onStepFinished, finished);
