@@ -6,6 +6,7 @@ import Parallel from 'gi://Parallel?version=1';
 import System from 'system';
 
 import {becomeWorker} from './worker-side.js';
+import {countStep} from './collector.js';
 import {describeError} from './errors.js';
 import {toJson} from './json.js';
 
@@ -14,6 +15,8 @@ const context = GLib.MainContext.default();
 const worker = Parallel.Worker.new();
 const state = becomeWorker(worker);
 const modules = new Map();
+const stringType = new GLib.VariantType('s');
+const nothing = new GLib.Variant('()', []);
 let atExit = null;
 
 /** What is to be said of an error with another kind than 'exception'. */
@@ -90,7 +93,15 @@ function guarded(doIt) {
     return doIt();
   } catch (thrown) {
     throw toGLibError(thrown);
+  } finally {
+    countStep();
   }
+}
+
+// Not new GLib.Variant(): GJS 1.74 never frees one whose constructor returns a floating reference. The text of a variant
+// of a string is that of JSON, where the string is JSON itself: all that it has to escape are quotes and backslashes.
+function toVariant(json) {
+  return json === undefined ? nothing : GLib.Variant.parse(stringType, JSON.stringify(json), null, null);
 }
 
 function setUp(_worker, value) {
@@ -99,15 +110,12 @@ function setUp(_worker, value) {
     atExit = onExit;
     if (setup !== null)
       callFunction(setup);
-    return new GLib.Variant('()', []);
+    return nothing;
   });
 }
 
 function doStep(_worker, value) {
-  return guarded(() => {
-    const json = callFunction(JSON.parse(value.get_string()[0]));
-    return json === undefined ? new GLib.Variant('()', []) : new GLib.Variant('s', json);
-  });
+  return guarded(() => toVariant(callFunction(JSON.parse(value.get_string()[0]))));
 }
 
 function leave() {
