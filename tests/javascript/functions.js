@@ -185,3 +185,12 @@ export function residentMemory() {
 export function residentMemoryAt(places, place) {
   return places.includes(place) ? residentMemory() : null;
 }
+
+// Leaves much garbage, and keeps some of what it has made for a while.
+const kept = [];
+
+export function makeGarbage(number) {
+  for (let i = 0; i < 20000; i++)
+    kept[(number * 7919 + i) % 50000] = {number, text: `${number} ${i}`, list: [i, {i}]};
+  return number;
+}

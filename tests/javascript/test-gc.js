@@ -127,6 +127,13 @@ const tests = {
     assert(seen['items-changed'] > 0 && seen['notify::n-running'] > 0);
   },
 
+  async garbageOfWorkers() {
+    // So much that the collector would work in slices, in which GJS calls nothing.
+    const n = 400;
+    equal(await runParallelSteps(Array.from({length: n}, (_, i) => call(functions, 'makeGarbage', [i])), {outputMode: 'none'}),
+      Array.from({length: n}, (_, i) => i));
+  },
+
   async asynchronousTasks() {
     const task = Parallel.AsyncTask.new(step => {
       System.gc();
