@@ -9,7 +9,7 @@ import {isWorker} from './worker-side.js';
  * Runs an asynchronous function, with a main loop, until it has ended. In a worker it does nothing: a worker loads the module for its
  * exports, and not for what the program does.
  *
- * A program could wait at the top level of its module too. But GJS before 1.76 keeps a processor busy for as long as it waits there.
+ * A program could wait at the top level of its module too. But GJS 1.74 keeps a processor busy for as long as it waits there.
  * An application has its own main loop, and needs none of this.
  *
  * @param {Function} main - what the program does; it may be asynchronous
