@@ -5,6 +5,7 @@ import GLib from 'gi://GLib';
 import Gio from 'gi://Gio';
 import GIRepository from 'gi://GIRepository?version=2.0';
 import Parallel from 'gi://Parallel?version=1';
+import System from 'system';
 
 import {assert, equal, errorOf, runTests} from './tap.js';
 
@@ -18,6 +19,14 @@ function commandRunner() {
 
 function stepsWithStatus(...statuses) {
   return statuses.map(status => Parallel.Step.new(Parallel.CommandTask.new(['sh', '-c', `exit ${status}`]), null));
+}
+
+function later() {
+  return new Promise(resolve => GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
+    System.gc();
+    resolve();
+    return GLib.SOURCE_REMOVE;
+  }));
 }
 
 // The names of all calls of the namespace that end in _async, as the typelib has them.
@@ -184,6 +193,90 @@ const tests = {
     equal(error.failures.map(({kind, typeName, message, input}) => [kind, typeName, message, input]),
       [['exception', 'g-io-error-quark', 'no two', 2]]);
     equal(error.errors[0].matches(Gio.IOErrorEnum, Gio.IOErrorEnum.NOT_FOUND), true);
+  },
+
+  async asynchronousFunctions() {
+    const values = [1, 'a', true, null, 1n, [1, 2], {a: [1]}, new Map([[1, 2]]), new Uint8Array([1]), Symbol('s'), () => 1];
+    const task = Parallel.AsyncTask.new(async (step, cancellable) => {
+      assert(cancellable instanceof Gio.Cancellable);
+      await later();
+      return step.get_input();
+    });
+    const runner = Parallel.BackgroundTaskRunner.new(task);
+    runner.set_keep_steps(Parallel.KeepSteps.ALL);
+    for (const value of values)
+      runner.put(value);
+    runner.close();
+    await runner.wait_async(null);
+    const steps = runner.dup_steps();
+    System.gc();
+    equal(steps.map((step, i) => [step.get_input() === values[i], step.get_result() === values[i]]), values.map(() => [true, true]));
+    equal(Parallel.Step.new(task, values[6]).get_input() === values[6], true);
+  },
+
+  async asynchronousFunctionsThatThrow() {
+    class OddError extends Error {
+    }
+    const outcomes = [
+      step => {
+        throw new OddError(step.get_input());
+      },
+      async step => {
+        await later();
+        throw new OddError(step.get_input());
+      },
+      step => step.fail(new OddError(step.get_input())),
+      async () => {
+        throw 'x';
+      },
+    ];
+    for (const outcome of outcomes) {
+      const runner = Parallel.BackgroundTaskRunner.new(Parallel.AsyncTask.new(outcome));
+      runner.put('x');
+      runner.close();
+      const {failures: [failure]} = await errorOf(runner.wait_async(null));
+      System.gc();
+      equal([failure.kind, failure.message], ['exception', 'x']);
+      equal(failure.error.cause instanceof OddError || failure.error.cause === 'x', true);
+      equal(failure.stack.includes('test-override.js'), failure.typeName !== 'string', failure.stack);
+    }
+  },
+
+  async asynchronousFunctionsThatNest() {
+    const inner = Parallel.AsyncTask.new(async step => {
+      throw new RangeError(`inner ${step.get_input()}`);
+    });
+    const runner = Parallel.BackgroundTaskRunner.new(Parallel.AsyncTask.new(() =>
+      Parallel.run_steps_async([1, 2].map(number => Parallel.Step.new(inner, number)), 0, false, null)));
+    runner.put('outer');
+    runner.close();
+    const error = await errorOf(runner.wait_async(null));
+    equal(error.errors.map(({name, message, cause}) => [name, message, cause.name]),
+      [['RangeError', 'inner 1', 'RangeError'], ['RangeError', 'inner 2', 'RangeError']]);
+    equal(error.failures.map(({fullName}) => fullName), ['outer > 1', 'outer > 2']);
+  },
+
+  async asynchronousFunctionsThatAreRepeated() {
+    let n = 0;
+    const runner = Parallel.BackgroundTaskRunner.new(Parallel.AsyncTask.new(async step => {
+      n++;
+      if (step.get_input() === 'hangs' && n > 1)
+        await new Promise(() => {});
+      throw new Error(`attempt ${n}`);
+    }));
+    runner.set_max_attempts(2);
+    runner.set_timeout(0.1);
+    runner.put('hangs');
+    runner.close();
+    const {failures: [failure]} = await errorOf(runner.wait_async(null));
+    equal([failure.kind, failure.typeName, failure.error.cause], ['timeout', 'TimedOut', undefined]);
+    equal(failure.attemptErrors.length, 1);
+  },
+
+  async valuesThatWait() {
+    const runner = Parallel.BackgroundTaskRunner.new(Parallel.AsyncTask.new(step => step.complete()));
+    const error = await errorOf(() => runner.put_async([1], null));
+    assert(error instanceof TypeError, `${error}`);
   },
 };
 

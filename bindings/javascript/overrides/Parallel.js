@@ -19,12 +19,18 @@ const SIGNALS = [
 
 let Parallel = null;
 
+// What is kept as a property of a step: GJS keeps the object that stands for a GObject for as long as that, if it has a property; a
+// WeakMap would forget it. THROWN is what an asynchronous step has thrown.
+const INPUT = Symbol('input');
+const RESULT = Symbol('result');
+const THROWN = Symbol('thrown');
+
 /**
  * The error of one failed step: what it threw, or what stands for it where nothing was thrown.
  *
  * `name`, `message` and `stack` are those of the error in the process where it was thrown; `failure` says all about the step.
  * For a GLib.Error there are `domain` (the name of the quark) and `code` too, and `matches()` works as there. What else the error
- * had and can be said in JSON is in `properties`.
+ * had and can be said in JSON is in `properties`. What an asynchronous step threw, in this process, is its `cause`.
  *
  * @example
  * if (error.name === 'TypeError' && error.failure.index === 3)
@@ -32,7 +38,7 @@ let Parallel = null;
  */
 class StepError extends Error {
   constructor(record) {
-    super(record.message, record.cause ? {cause: new StepError(record.cause)} : undefined);
+    super(record.message, record.cause ? {cause: new StepError(record.cause)} : record.thrown ? {cause: record.thrown} : undefined);
     hide(this, {
       name: record.name,
       stack: record.stack,
@@ -215,7 +221,7 @@ function summary(failures, total) {
 // The failures of a run inside of a step are in the place of that step.
 function flatten(failures) {
   return failures.flatMap(failure => failure.nested
-    ? flatten(failure.nested.map(inner => new Failure({...inner, path: [failure.name, ...inner.path]})))
+    ? flatten(failure.nested.map(inner => new Failure({...inner, error: inner.error, path: [failure.name, ...inner.path]})))
     : [failure]);
 }
 
@@ -289,10 +295,30 @@ function failureOfStep(step, known = {}) {
     const {name: typeName, message, stack, kind} = record;
     return withNested(new Failure({...fields, kind, typeName, message, stack, error: new StepError(record)}), record);
   }
+  // Of a step that was over its limit before it threw, the limit is the failure.
+  if (THROWN in step && error.matches(Parallel.RunError, Parallel.RunError.FAILED))
+    return failureOfThrown(fields, step[THROWN]);
   const [kind, typeName] = kindOf(error, status, signal);
   const domain = GLib.quark_to_string(error.domain);
   const plain = {name: typeName, message: error.message, stack: '', domain, code: error.code};
   return new Failure({...fields, kind, typeName, message: error.message, error: new StepError(plain)});
+}
+
+// Of what was thrown in this process all is there still.
+function failureOfThrown(fields, thrown) {
+  const isError = thrown instanceof Error;
+  const record = {
+    name: isError ? String(thrown.name) : typeof thrown,
+    message: String(isError ? thrown.message : thrown),
+    stack: isError ? String(thrown.stack ?? '').trimEnd() : '',
+    thrown,
+  };
+  const failure = new Failure({
+    ...fields, kind: 'exception', typeName: record.name, message: record.message, stack: record.stack, error: new StepError(record),
+  });
+  if (thrown instanceof BackgroundFailure)
+    hide(failure, {nested: thrown.failures.map(inner => new Failure({...inner, error: inner.error}))});
+  return failure;
 }
 
 function withNested(failure, record) {
@@ -370,6 +396,107 @@ function overrideRunSteps(namespace) {
   Gio._promisify(namespace, 'run_steps_async', 'run_steps_finish');
 }
 
+// Whether a GValue cannot have it: an array, a Map, an instance of a class of JavaScript. A plain object it can, but GJS 1.74 does not
+// keep that from its garbage collector.
+function isOnlyJavaScript(value) {
+  if (value === null || !['object', 'function', 'symbol', 'bigint'].includes(typeof value))
+    return false;
+  const type = value.$gtype ?? value.constructor?.$gtype;
+  return type === undefined || type.name === 'JSObject';
+}
+
+// Asynchronous steps are done in this thread, so their inputs and results may be anything.
+function overrideValues({AsyncTask, BackgroundTaskRunner, Step, StepState}) {
+  const {new: makeStep} = Step;
+  const {get_input: getInput, get_result: getResult, set_result: setResult} = Step.prototype;
+  const {put, put_async: putAsync} = BackgroundTaskRunner.prototype;
+  const staysHere = (task, value) => task instanceof AsyncTask && isOnlyJavaScript(value);
+
+  Step.new = function (task, input) {
+    if (!staysHere(task, input))
+      return makeStep(task, input);
+    const step = makeStep(task, null);
+    step[INPUT] = input;
+    return step;
+  };
+  Step.prototype.get_input = function () {
+    return INPUT in this ? this[INPUT] : getInput.call(this);
+  };
+  Step.prototype.set_result = function (value) {
+    if (!isOnlyJavaScript(value))
+      setResult.call(this, value);
+    else if (this.get_state() === StepState.RUNNING)
+      this[RESULT] = value;
+  };
+  Step.prototype.get_result = function () {
+    return RESULT in this ? this[RESULT] : getResult.call(this);
+  };
+  BackgroundTaskRunner.prototype.put = function (value) {
+    return staysHere(this.get_task(), value) ? this.put_step(Step.new(this.get_task(), value)) : put.call(this, value);
+  };
+  BackgroundTaskRunner.prototype.put_async = function (value, ...rest) {
+    if (staysHere(this.get_task(), value))
+      throw new TypeError('put_async() takes what a GObject.Value can have; put() takes any value for an asynchronous task');
+    return putAsync.call(this, value, ...rest);
+  };
+}
+
+// An exception that leaves a callback is only logged by GJS, and one of an asynchronous function by nobody: the step would
+// never end.
+function overrideAsyncTask({AsyncTask, RunError, Step}) {
+  const {fail} = Step.prototype;
+
+  /**
+   * Ends an asynchronous step as a failure.
+   *
+   * @param {*} error - a GLib.Error, or anything else that can be thrown
+   */
+  Step.prototype.fail = function (error) {
+    if (!(error instanceof GLib.Error)) {
+      this[THROWN] = error;
+      const message = String(error).replaceAll('\0', ' ').replace(/\s*\n\s*/g, ' ');
+      error = new GLib.Error(RunError, RunError.FAILED, message);
+    }
+    fail.call(this, error);
+  };
+
+  const make = AsyncTask.new;
+
+  /**
+   * A task of a function that is called in this thread with the step and its Gio.Cancellable. It is asynchronous, and what its
+   * promise is resolved with is the step's result; or it calls the step's complete() or fail() itself, then or later. What it
+   * throws is the step's failure.
+   *
+   * @param {Function} start - starts a step
+   * @returns {Parallel.AsyncTask} the task
+   */
+  AsyncTask.new = function (start) {
+    return make((step, cancellable) => {
+      // Of an attempt before.
+      delete step[THROWN];
+      delete step[RESULT];
+      try {
+        const returned = start(step, cancellable);
+        if (typeof returned?.then === 'function')
+          endWith(step, returned);
+      } catch (error) {
+        step.fail(error);
+      }
+    });
+  };
+}
+
+async function endWith(step, promise) {
+  try {
+    const value = await promise;
+    if (value !== undefined)
+      step.set_result(value);
+    step.complete();
+  } catch (error) {
+    step.fail(error);
+  }
+}
+
 // A function that is called in a worker thread would not be called: GJS blocks it with a critical message.
 function refuseFunctions(namespace) {
   const refuse = name => () => {
@@ -392,7 +519,9 @@ function _init() {
   const folder = Gio.File.new_for_path(new Error().fileName).get_parent().get_parent();
   this.module_uri = folder.resolve_relative_path('parallel-glib/parallel.js').get_uri();
 
+  overrideValues(this);
   overrideRunner(this.BackgroundTaskRunner.prototype);
   overrideRunSteps(this);
+  overrideAsyncTask(this);
   refuseFunctions(this);
 }
