@@ -13,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 prefix=$scratch/prefix
 
 # What is uninstalled must not help.
-unset PARALLEL_GLIB_EXEC LD_LIBRARY_PATH GI_TYPELIB_PATH DESTDIR
+unset PARALLEL_GLIB_EXEC LD_LIBRARY_PATH GI_TYPELIB_PATH GJS_PATH DESTDIR
 
 install_library () {
   meson setup "$scratch/build" "$sources" --prefix="$prefix" --libdir=lib --libexecdir=libexec \
@@ -36,6 +36,7 @@ is_installed () {
   done
   [ "$introspection" = disabled ] || for file in \
     lib/girepository-1.0/Parallel-1.typelib \
+    share/gjs-1.0/overrides/Parallel.js \
     share/gir-1.0/Parallel-1.gir \
     share/vala/vapi/parallel-glib-1.vapi; do
     [ -e "$prefix/$file" ] || { echo "$file is missing"; return 1; }
@@ -70,6 +71,15 @@ run_command () {
   [ "$("$prefix/bin/parallel-glib" echo 'is {}' ::: here there)" = $'is here\nis there' ]
 }
 
+# With overrides, and with the module where pkg-config says it is.
+run_gjs () {
+  local program=$here/../javascript/by-namespace.js folder
+  folder=$(pkg-config --variable=javascriptdir parallel-glib-1)
+  [ -e "$folder/parallel.js" ] || { echo "$folder/parallel.js is missing"; return 1; }
+  export GI_TYPELIB_PATH=$prefix/lib/girepository-1.0 XDG_DATA_DIRS=$prefix/share:/usr/local/share:/usr/share
+  [ "$(gjs -m "$program")" = "function 9 file://$folder/parallel.js" ]
+}
+
 check 'it installs' install_library
 check 'its files are there' is_installed
 check 'nothing private is installed' nothing_private
@@ -78,4 +88,9 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
 check 'a program compiles by pkg-config' compile_client
 check 'the program runs' run_client
 check 'the command runs' run_command
+if [ "$introspection" = enabled ] && command -v gjs >/dev/null; then
+  check 'a GJS program runs' run_gjs
+else
+  skip 'a GJS program runs' 'no introspection, or no gjs'
+fi
 finish_tests

@@ -11,5 +11,5 @@ export function square(number) {
 
 if (!isWorker) {
   const [nine] = await runParallelSteps([call(import.meta.url, 'square', [3])]);
-  print(typeof call, nine);
+  print(typeof call, nine, Parallel.module_uri);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The examples of the documentation do what they say.
 
-import {equal, runProgram, runTests} from './tap.js';
+import Gio from 'gi://Gio';
+
+import {address, equal, runProgram, runTests} from './tap.js';
 
 const examples = '../../docs/examples';
 
@@ -30,7 +32,8 @@ const tests = {
   },
 
   async theModuleByTheNamespace() {
-    equal(await runProgram('by-namespace.js'), {status: 0, stdout: 'function 9\n', stderr: ''});
+    const module = Gio.File.new_for_uri(address('../../bindings/javascript/parallel-glib/parallel.js')).get_uri();
+    equal(await runProgram('by-namespace.js'), {status: 0, stdout: `function 9 ${module}\n`, stderr: ''});
   },
 };
 

@@ -266,6 +266,7 @@ const tests = {
     }));
     runner.set_max_attempts(2);
     runner.set_timeout(0.1);
+    runner.set_kill_grace(0.1);
     runner.put('hangs');
     runner.close();
     const {failures: [failure]} = await errorOf(runner.wait_async(null));
