@@ -2,6 +2,7 @@
 // The library as plain introspection shows it to GJS.
 
 import Gio from 'gi://Gio';
+import GIRepository from 'gi://GIRepository?version=2.0';
 import GLib from 'gi://GLib';
 import GObject from 'gi://GObject';
 import Parallel from 'gi://Parallel?version=1';
@@ -27,10 +28,38 @@ function commandRunner() {
 
 const tests = {
   names() {
-    for (const name of ['AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task'])
+    const repository = GIRepository.Repository.get_default();
+    const found = [];
+    for (let i = 0; i < repository.get_n_infos('Parallel'); i++)
+      found.push(repository.get_info('Parallel', i).get_name());
+    const classes = [
+      'AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task', 'Worker', 'WorkerServer', 'WorkerTask',
+    ];
+    const enums = [
+      'Containment', 'Encoding', 'HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError', 'StepState',
+    ];
+    const others = [
+      ...classes.map(name => `${name}Class`),
+      'AsyncFunction', 'Function', 'WorkerExitFunction', 'WorkerFunction',
+      'MAJOR_VERSION', 'MICRO_VERSION', 'MINOR_VERSION', 'VERSION_S',
+      'run_steps', 'run_steps_async', 'run_steps_finish', 'run_error_quark',
+    ];
+    const isExpected = name => [...classes, ...enums, ...others].includes(name);
+    assertEqual(found.filter(name => !isExpected(name)), []);
+    for (const name of classes)
       assert(Parallel[name]?.$gtype, `${name} is missing`);
+    for (const name of enums)
+      assert(Object.keys(Parallel[name]).length >= 2, `${name} has too few members`);
     for (const name of ['run_steps', 'run_steps_async', 'run_steps_finish'])
       assert(typeof Parallel[name] === 'function', `${name} is missing`);
+  },
+
+  varargs() {
+    // What has them has no place in a typelib, and neither has what takes a structure of GLib's own threads.
+    assert(Parallel.FunctionTask.new_for_gtask === undefined, 'FunctionTask.new_for_gtask() can be seen');
+    const names = Object.values(Parallel).filter(value => typeof value === 'function' && value.prototype)
+      .flatMap(type => [...Object.getOwnPropertyNames(type), ...Object.getOwnPropertyNames(type.prototype)]);
+    assertEqual(names.filter(name => /valist|printf|_full$|_internal|_private/.test(name)), []);
   },
 
   privateNames() {
