@@ -60,10 +60,10 @@ export async function withFolder(use) {
 }
 
 export function address(name) {
-  return Gio.File.new_for_uri(import.meta.url).get_parent().get_child(name).get_uri();
+  return Gio.File.new_for_uri(import.meta.url).get_parent().resolve_relative_path(name).get_uri();
 }
 
-// Runs a GJS program and returns what it printed.
+// Runs a GJS program, by its path from here, and returns what it printed.
 export async function runProgram(name, ...args) {
   // What GJS logs of an error that ends a program is a critical message, which the tests have made fatal.
   const argv = ['env', '--unset=G_DEBUG', 'gjs', '-m', Gio.File.new_for_uri(address(name)).get_path(), ...args];
