@@ -33,6 +33,12 @@ const tests = {
     equal([results.length, results[0] === undefined, results[1]], [2, true, 2]);
   },
 
+  async placeholdersInAList() {
+    // No input is put for one of them, so what looks like the place for one is part of a file's name.
+    const [echoed] = await runParallelSteps([command(['echo', 'a {} b', '{}'])], quiet);
+    equal([echoed.stdout, echoed.argv], ['a {} b {}\n', ['echo', 'a {} b', '{}']]);
+  },
+
   async noSteps() {
     equal(await runParallelSteps([]), []);
   },

@@ -53,7 +53,7 @@ export class Call {
     return textToBytes(this.request(more, number));
   }
 
-  makeStep(more, workers, number = null) {
+  makeStep(more = [], workers, number = null) {
     const step = Parallel.Step.new(workers(), this.encode(more, number));
     step.set_name(this.nameOf(more));
     applyToStep(step, this.options);

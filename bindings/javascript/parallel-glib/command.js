@@ -130,9 +130,12 @@ export class Command {
     return task;
   }
 
+  /** A step for inputs. One of a list has none, and there a placeholder is just two characters: it stands for itself. */
   makeStep(inputs) {
-    const step = Parallel.Step.new(this.task, this.encode(inputs));
-    step.set_name(this.nameOf(inputs));
+    const isInList = inputs === undefined;
+    const input = !isInList ? this.encode(inputs) : this.argv.some(word => word.includes(PLACEHOLDER)) ? PLACEHOLDER : null;
+    const step = Parallel.Step.new(this.task, input);
+    step.set_name(isInList ? this.name : this.nameOf(inputs));
     applyToStep(step, this.options);
     return step;
   }

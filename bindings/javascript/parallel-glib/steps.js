@@ -58,7 +58,7 @@ export async function runParallelSteps(steps, options = {}) {
   run.runner.pause();
   try {
     for (const work of works)
-      run.putStep(work.makeStep([], () => run.workers()));
+      run.putStep(work.makeStep(undefined, () => run.workers()));
   } catch (error) {
     // A run that was cancelled before takes none, and says so in the end.
     if (!isClosed(error)) {

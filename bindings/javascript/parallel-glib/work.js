@@ -18,7 +18,7 @@ class PlainTask {
     return inputs[0] ?? null;
   }
 
-  makeStep(inputs) {
+  makeStep(inputs = []) {
     return Parallel.Step.new(this.task, this.encode(inputs));
   }
 
