@@ -14,7 +14,7 @@ from typing import Any
 from . import _calls, _sink, _start, _transport
 from ._backend import Settings, Work, is_step
 from ._calls import Job
-from ._command import Command, input_text
+from ._command import PLACEHOLDER, Command, input_text
 from ._failure import Failure, FailureKind
 from ._gi import Gio, GLib, Parallel
 from ._names import step_name
@@ -271,7 +271,11 @@ class ProcessRun:
                 return value
             step = Parallel.Step.new(self._runner.get_task(), value)
         elif isinstance(function, Command):
-            step = Parallel.Step.new(_command_task(function), _command_input(function, work.args))
+            # Without an input the placeholder is just two characters, as of a file's name: it stands for itself.
+            value = _command_input(function, work.args)
+            if value is None and any(PLACEHOLDER in word for word in function.argv):
+                value = PLACEHOLDER
+            step = Parallel.Step.new(_command_task(function), value)
         else:
             step = Parallel.Step.new(self._workers(), self._encode_call(work))
         step.set_name(self._name(work))
