@@ -67,6 +67,10 @@ export function printWhen(path, text) {
   print(`${text} ends`);
 }
 
+export function printLine(text) {
+  print(text);
+}
+
 export function printAndTouch(path, text) {
   print(text);
   touch(path);
