@@ -123,6 +123,29 @@ def test_at_a_random_moment(processes, seed):
     )
 
 
+IN_FORK = '''
+import os, signal, time
+from parallel_glib import run_tasks_in_process_pool, set_start_method
+
+def interrupt():
+    if not sent:
+        sent.append(True)
+        os.kill(os.getpid(), signal.SIGINT)
+
+sent = []
+set_start_method('fork')
+os.register_at_fork(after_in_parent=interrupt)
+try:
+    run_tasks_in_process_pool(time.sleep, [(0.01,)] * 10, processes=2)
+except KeyboardInterrupt:
+    print('interrupted')
+'''
+
+
+def test_in_a_hook_of_fork():
+    assert subprocess.check_output([sys.executable, '-c', IN_FORK], text=True) == 'interrupted\n'
+
+
 SCRIPT = f'''
 from parallel_glib import *
 run_parallel_steps([Command(['sleep', '{MARK}'])] * 3, max_parallel=3)

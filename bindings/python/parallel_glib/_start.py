@@ -111,21 +111,24 @@ def _fork_server(functions: list[Any]) -> Any:
     from . import _forkserver
     from ._gi import Parallel
     from ._sink import flush
+    from ._wait import Handlers
 
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     flush()
-    with warnings.catch_warnings():
-        # The engine's threads do not matter to the child: pthread_atfork handlers see to that.
-        warnings.simplefilter('ignore', DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        try:
-            ours.close()
-            _forkserver.serve_forked(theirs.detach(), functions)
-        finally:
-            os._exit(70)
-    theirs.close()
-    return Parallel.WorkerServer.new_for_fd(ours.detach(), pid)
+    # Until the library knows of the child, so that nothing is left if one of them raises.
+    with Handlers():
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with warnings.catch_warnings():
+            # The engine's threads do not matter to the child: pthread_atfork handlers see to that.
+            warnings.simplefilter('ignore', DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                _forkserver.serve_forked(theirs.detach(), functions)
+            finally:
+                os._exit(70)
+        theirs.close()
+        return Parallel.WorkerServer.new_for_fd(ours.detach(), pid)
 
 
 def _forget_server() -> None:

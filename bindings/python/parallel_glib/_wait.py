@@ -49,7 +49,7 @@ class Waiter:
         """
         if done():
             return
-        with _Handlers() as handlers:
+        with Handlers() as handlers:
             while not done():
                 self.context.iteration(True)
                 if not patient:
@@ -59,7 +59,7 @@ class Waiter:
         """Dispatches what is ready, without waiting."""
         if not self.context.pending():
             return
-        with _Handlers():
+        with Handlers():
             while self.context.iteration(False):
                 pass
 
@@ -74,18 +74,19 @@ class Waiter:
             self._clock = None
 
 
-class _Handlers:
+class Handlers:
     """Puts off the signal handlers that are written in Python.
 
-    They would be called in the callbacks of the library, wherever the interpreter is, and what they
-    raise there is printed and lost. In the main thread only: in no other one are they called.
+    They would be called in the callbacks of the library or the hooks of fork(), wherever the
+    interpreter is, and what they raise there is printed and lost. In the main thread only: in no
+    other one are they called.
     """
 
     def __init__(self) -> None:
         self._pending: list[int] = []
         self._replaced: dict[int, Callable[[int, FrameType | None], Any]] = {}
 
-    def __enter__(self) -> _Handlers:
+    def __enter__(self) -> Handlers:
         if _in_main_thread():
             for number in _python_signals():
                 handler = _signal.getsignal(number)
