@@ -29,7 +29,6 @@ find_unmarked (ParallelPoolWorker *self)
   return NULL;
 }
 
-/* The one whose output comes now. */
 ParallelStep *
 parallel_pool_worker_get_current_step (ParallelPoolWorker *self)
 {
@@ -79,8 +78,8 @@ parallel_pool_worker_show_early (ParallelPoolWorker *self,
 
 void
 parallel_pool_worker_take_output (gpointer      owner,
-           const guint8 *data,
-           gsize         size)
+                                  const guint8 *data,
+                                  gsize         size)
 {
   ParallelPoolWorker *self = owner;
   ParallelStep *step = parallel_pool_worker_get_current_step (self);
@@ -113,7 +112,6 @@ unmarked_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* The output and the answers come in two streams, each of them in order. */
 void
 parallel_pool_worker_finish_complete (ParallelPoolWorker *self)
 {
@@ -135,7 +133,7 @@ parallel_pool_worker_finish_complete (ParallelPoolWorker *self)
 
 void
 parallel_pool_worker_take_mark (gpointer owner,
-         guint64  serial)
+                                guint64  serial)
 {
   ParallelPoolWorker *self = owner;
   ParallelPoolRequest *request = find_unmarked (self);

@@ -338,29 +338,14 @@ forgo (ParallelPoolWorker *self)
   set_timer (self, 0, forgone_cb);
 }
 
-/* It is dead, and what it has started in its step is of no use to anybody. */
+/* Also of one that is dead, for what it has started in its step. */
 static void
-sweep (ParallelPoolWorker *self)
+begin_stop (ParallelPoolWorker *self,
+            const char         *text,
+            double              grace)
 {
   ParallelTree tree = { self->process.pid, self->process.mark };
   ParallelStopSequence sequence;
-
-  self->state = PARALLEL_POOL_WORKER_STOPPING;
-  parallel_pool_worker_recall (self);
-  parallel_stop_sequence_parse ("KILL", 0, &sequence, NULL);
-  self->stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, self);
-}
-
-void
-parallel_pool_worker_stop (ParallelPoolWorker *self,
-                           const char         *text,
-                           double              grace)
-{
-  ParallelTree tree = { self->process.pid, self->process.mark };
-  ParallelStopSequence sequence;
-
-  if (self->stop != NULL || self->exited)
-    return;
 
   /* It may go on to the next while it is asked to end. */
   self->state = PARALLEL_POOL_WORKER_STOPPING;
@@ -373,6 +358,15 @@ parallel_pool_worker_stop (ParallelPoolWorker *self,
 
   parallel_stop_sequence_parse (text, grace, &sequence, NULL);
   self->stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, self);
+}
+
+void
+parallel_pool_worker_stop (ParallelPoolWorker *self,
+                           const char         *text,
+                           double              grace)
+{
+  if (self->stop == NULL && !self->exited)
+    begin_stop (self, text, grace);
 }
 
 static void
@@ -401,7 +395,7 @@ exited_cb (gpointer owner,
   self->wait_status = wait_status;
   parallel_worker_link_drain (self->link);
   if (self->stop == NULL && !g_queue_is_empty (&self->requests))
-    sweep (self);
+    begin_stop (self, "KILL", 0);   /* what it has started is of no use to anybody */
   if (self->stop != NULL)
     parallel_process_stop_exited (self->stop);
   else

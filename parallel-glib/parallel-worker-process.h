@@ -50,7 +50,7 @@ typedef struct
 } ParallelWorkerProcess;
 
 /* FALSE with @error: it could not be made, and nothing will be called. The functions are never called from
- * within. @self stays where it is until one of them was called, which is the last there is of it. */
+ * within. @self stays where it is until failed or exited was called, which is the last there is of it. */
 gboolean parallel_worker_process_start  (ParallelWorkerProcess             *self,
                                          const ParallelWorkerRecipe        *recipe,
                                          const ParallelWorkerProcessFuncs  *funcs,

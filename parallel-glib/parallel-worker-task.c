@@ -29,8 +29,8 @@
  *
  * A worker that ends while it does a step fails that step with %PARALLEL_RUN_ERROR_UNEXPECTED_EXIT; another one takes
  * its place, and no other step notices. A step that is cancelled, or over a limit, is stopped with its worker. If the
- * workers cannot even start, three times in five seconds, or in a row where none works, the steps fail with
- * %PARALLEL_RUN_ERROR_POOL_BROKEN and what the last of them said.
+ * workers cannot even start, three times in five seconds, or in a row where none works, or one not within its
+ * [property@WorkerTask:start-timeout], the steps fail with %PARALLEL_RUN_ERROR_POOL_BROKEN and what the last of them said.
  *
  * What a step prints, to its standard output or its standard error, and what the programs print that it has started, is one
  * stream: the step's standard output, in the order in which it was written.
