@@ -61,7 +61,10 @@ class TapReporter:
 
 
 def main(arguments):
-    options = ['-vv', '-p', 'no:cacheprovider', '-W', 'error::ResourceWarning']
+    options = ['-vv', '-p', 'no:cacheprovider']
+    # An exception that Python could only print and forget is a failure.
+    for warning in 'ResourceWarning', 'pytest.PytestUnraisableExceptionWarning':
+        options += ['-W', f'error::{warning}']
     reporter = TapReporter()
     try:
         return pytest.main([*options, *arguments], plugins=[reporter])

@@ -69,7 +69,10 @@ class Waiter:
 
     def close(self) -> None:
         """Gives up what the context holds."""
-        if self._clock is not None:
+        if self._clock is None:
+            return
+        # The binding gives a source a __del__, in which a handler's exception would be lost too.
+        with Handlers():
             self._clock.destroy()
             self._clock = None
 
