@@ -7,6 +7,8 @@ import time
 import pytest
 from parallel_glib import BackgroundFailure, map, run_tasks_in_process_pool
 
+import support
+
 
 def slow_first(number):
     time.sleep(0.2 if number == 0 else 0)
@@ -87,8 +89,18 @@ def test_map(backend):
     assert list(map(slow_first, [])) == []
 
 
-def test_map_as_they_come(processes):
-    assert list(map(slow_first, range(3), processes=2, ordered=False))[-1] == 0
+def first_waits_for(path, number):
+    if number == 0:
+        support.await_true(path.exists)
+    return number
+
+
+def test_map_as_they_come(processes, tmp_path):
+    path = tmp_path / 'go'
+    results = map(first_waits_for, itertools.repeat(path), range(3), processes=2, ordered=False)
+    assert {next(results), next(results)} == {1, 2}
+    path.touch()
+    assert list(results) == [0]
 
 
 def test_map_of_an_endless_iterable(backend):
