@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
+#include <locale.h>
+
 #include <parallel-glib/parallel.h>
 
 /* Called in a worker thread. */
@@ -34,6 +36,8 @@ main (int    argc,
   g_autoptr (ParallelBackgroundTaskRunner) runner = parallel_background_task_runner_new (task);
   g_autoptr (GPtrArray) steps = NULL;
   g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
 
   parallel_background_task_runner_set_keep_steps (runner, PARALLEL_KEEP_STEPS_ALL);
 

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
+#include <locale.h>
+
 #include <parallel-glib/parallel.h>
 
 int
@@ -11,6 +13,8 @@ main (void)
   const char *commands[] = { "sleep 1; echo first", "echo second", "echo third; exit 7" };
   g_autoptr (GPtrArray) steps = g_ptr_array_new_with_free_func (g_object_unref);
   g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
 
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     {
