@@ -25,20 +25,20 @@ export function hashFile(path) {
 }
 
 function* filesBelow(folder) {
-  const children = folder.enumerate_children('standard::name,standard::type', Gio.FileQueryInfoFlags.NOFOLLOW_SYMLINKS, null);
-  for (const info of children) {
-    const child = folder.get_child(info.get_name());
+  const attributes = 'standard::name,standard::type';
+  for (const info of Gio.File.new_for_path(folder).enumerate_children(attributes, Gio.FileQueryInfoFlags.NOFOLLOW_SYMLINKS, null)) {
+    const path = GLib.build_filenamev([folder, info.get_name()]);
     if (info.get_file_type() === Gio.FileType.DIRECTORY)
-      yield* filesBelow(child);
+      yield* filesBelow(path);
     else if (info.get_file_type() === Gio.FileType.REGULAR)
-      yield child.get_path();
+      yield path;
   }
 }
 
 async function hashTree(folder) {
   const runner = new BackgroundTaskRunner(call(import.meta.url, 'hashFile'), {outputMode: 'none'});
   // The first files are hashed while the tree is still being looked through.
-  for (const path of filesBelow(Gio.File.new_for_path(folder)))
+  for (const path of filesBelow(folder))
     runner.put(path);
   runner.close();
 
