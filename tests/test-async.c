@@ -445,6 +445,46 @@ test_not_implemented (void)
   g_assert_finalize_object (runner);
 }
 
+/* A task that is of none of the library's kinds. */
+#define TEST_TYPE_OTHER_TASK (test_other_task_get_type ())
+G_DECLARE_FINAL_TYPE (TestOtherTask, test_other_task, TEST, OTHER_TASK, ParallelTask)
+
+struct _TestOtherTask
+{
+  ParallelTask parent_instance;
+};
+
+G_DEFINE_FINAL_TYPE (TestOtherTask, test_other_task, PARALLEL_TYPE_TASK)
+
+static void
+test_other_task_class_init (TestOtherTaskClass *klass)
+{
+}
+
+static void
+test_other_task_init (TestOtherTask *self)
+{
+}
+
+static void
+test_other_kind (void)
+{
+  ParallelStep *step = parallel_step_new (g_object_new (TEST_TYPE_OTHER_TASK, NULL), NULL);
+  ParallelBackgroundTaskRunner *runner = test_silent_runner ();
+  g_autoptr (GError) error = NULL;
+
+  g_test_summary ("A subclass of ParallelTask itself is refused, and says what can be derived from");
+  g_assert_false (parallel_background_task_runner_put_step (runner, step, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (error->message, ==, "TestOtherTask cannot be run: only subclasses of ParallelAsyncTask can be made "
+                                       "outside of the library");
+  g_assert_cmpuint (parallel_background_task_runner_get_n_pending (runner), ==, 0);
+  test_close_and_wait (runner);
+  g_assert_cmpint (parallel_step_get_state (step), ==, PARALLEL_STEP_STATE_PENDING);
+  g_assert_finalize_object (step);
+  g_assert_finalize_object (runner);
+}
+
 static void
 test_wrong_use (void)
 {
@@ -535,6 +575,7 @@ main (int    argc,
   test_add ("/async/subclass/timeout", test_timeout);
   test_add ("/async/subclass/not-implemented", test_not_implemented);
   test_add ("/async/subclass/sync-wait", test_sync_timers);
+  test_add ("/async/other-kind", test_other_kind);
   test_add ("/async/function", test_function);
   test_add ("/async/function/complete-at-once", test_complete_at_once);
   test_add ("/async/function/ended-twice", test_ended_twice);
