@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# tests/vala/check-vapi.sh VALAC VAPI
+# tests/vala/check-vapi.sh VALAC VAPI SYMBOLS
 #
-# What the Vala API has, and what it must not have.
+# What the Vala API has, and what it must not have. SYMBOLS is the list of what the library exports.
 set -euo pipefail
 
 valac=$1
 vapi=$2
+symbols=$3
 # shellcheck source=tests/tap.sh
 source "$(dirname "$0")/../tap.sh"
 
@@ -21,6 +22,30 @@ has_types () {
   sed -nE 's/^\tpublic (abstract |sealed )*(class|enum|errordomain|interface|struct) (\w+).*/\3/p;
            s/^\tpublic delegate .* (\w+) \(.*/\1/p' "$vapi" | sort >"$folder/types"
   same "$folder/types" "$(printf '%s\n' "$@" | sort)"
+}
+
+# has_functions SKIPPED…: the functions of the API are those that the library exports, but for these, and for those of the types.
+has_functions () {
+  awk '
+    /^\tpublic (abstract |sealed )*(class|errordomain) / {
+      match ($0, /(class|errordomain) [A-Za-z]+/)
+      type = substr ($0, RSTART, RLENGTH)
+      sub (/.* /, "", type)
+      prefix = type
+      gsub (/[A-Z]/, "_&", prefix)
+      prefix = tolower (prefix)
+    }
+    /^\t}/ { prefix = "" }
+    /^\t\t?public [^({]*\(/ && !/ (signal|delegate|virtual) / {
+      name = substr ($0, 1, index ($0, " (") - 1)
+      sub (/.* /, "", name)
+      if (name == type || index (name, type ".") == 1)
+        name = "new" (name == type ? "" : "_" substr (name, length (type) + 2))
+      print "parallel" prefix "_" name
+      if (/ async / && sub (/_async$/, "_finish", name))
+        print "parallel" prefix "_" name
+    }' "$vapi" | LC_ALL=C sort >"$folder/functions"
+  same "$folder/functions" "$(grep -vxFf <(printf '%s\n' "$@") "$symbols" | grep -v '_get_type$')"
 }
 
 # lacks PATTERN: no line of the API matches it.
@@ -59,6 +84,7 @@ in_run () {
 
 # shellcheck disable=SC2086
 check 'the types are these and no others' has_types $types
+check 'the functions are these and no others' has_functions parallel_function_task_new_for_gtask
 check 'no varargs' lacks '\.\.\.|va_list'
 check 'no raw pointers' lacks 'void\*|\bpointer\b'
 check 'no lists of what nobody holds' lacks '<(weak|unowned) '
