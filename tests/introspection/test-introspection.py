@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The library as plain introspection shows it to Python."""
 
+import pathlib
 import struct
 import subprocess
 import sys
@@ -16,9 +17,11 @@ CLASSES = ('AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', '
            'WorkerTask')
 ENUMS = ('Containment', 'Encoding', 'HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError',
          'StepState')
-FUNCTIONS = ('run_steps', 'run_steps_async', 'run_steps_finish')
+FUNCTIONS = ('run_error_quark', 'run_steps', 'run_steps_async', 'run_steps_finish')
 CONSTANTS = ('MAJOR_VERSION', 'MINOR_VERSION', 'MICRO_VERSION', 'VERSION_S')
 CALLBACKS = ('AsyncFunction', 'Function', 'WorkerExitFunction', 'WorkerFunction')
+# The exported functions that only C can call.
+SKIPPED = ('parallel_function_task_new_for_gtask',)
 # The parts of the engine, and what would shadow something of GObject or GLib.
 PRIVATE = ('Engine', 'Mailbox', 'Notifier', 'Output', 'Sequencer', 'Sink', 'Spawner', 'Spool', 'Turn', 'Mail')
 SHADOWING = ('Error', 'Object', 'Source')
@@ -37,15 +40,24 @@ def command_runner(sink=None, **properties):
 
 
 def test_names():
-    public = {name for name in dir(Parallel) if not name.startswith('_')}
-    for name in CLASSES + ENUMS + FUNCTIONS + CONSTANTS:
-        assert name in public, f'{name} is missing'
-    expected = set(CLASSES + ENUMS + FUNCTIONS + CONSTANTS + CALLBACKS)
-    expected |= {name + 'Class' for name in CLASSES}
-    # The error domain and the functions of the types.
-    expected |= {'run_error_quark'}
-    more = sorted(public - expected)
-    assert not more, f'not expected: {more}'
+    names = {*CLASSES, *ENUMS, *FUNCTIONS, *CONSTANTS, *(name + 'Class' for name in CLASSES)}
+    difference = {name for name in dir(Parallel) if not name.startswith('_')} ^ names
+    assert not difference, f'missing, or not expected: {sorted(difference)}'
+    # Python shows no types of functions.
+    infos = gi.Repository.get_default().get_infos('Parallel')
+    difference = {info.get_name() for info in infos} ^ names ^ set(CALLBACKS)
+    assert not difference, f'missing, or not expected: {sorted(difference)}'
+
+
+def test_functions():
+    exported = (pathlib.Path(__file__).parents[1] / 'abi' / 'symbols.txt').read_text().split()
+    infos = gi.Repository.get_default().get_infos('Parallel')
+    functions = [info for info in infos if info.get_name() in FUNCTIONS]
+    functions += [method for info in infos if info.get_name() in CLASSES for method in info.get_methods()]
+    difference = {info.get_symbol() for info in functions} ^ {
+        symbol for symbol in exported if symbol not in SKIPPED and not symbol.endswith('_get_type')
+    }
+    assert not difference, f'missing, or not expected: {sorted(difference)}'
 
 
 def test_private_names():
