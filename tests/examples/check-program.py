@@ -22,6 +22,8 @@ import traceback
 AT_ONCE = 4
 # Only for a program that asks for fewer at once than it should: then the test fails instead of waiting for ever.
 PATIENCE = 60
+# For one that asks for more at once: so long it has to do it.
+CALM = 0.1
 
 
 def run(command, *arguments):
@@ -151,6 +153,7 @@ class Server(http.server.ThreadingHTTPServer):
             last = min(-(-self.n_arrived // AT_ONCE) * AT_ONCE, len(self.bodies))
             self.changed.notify_all()
             self.changed.wait_for(lambda: self.n_arrived >= last, PATIENCE)
+            self.changed.wait_for(lambda: self.n_arrived > last, CALM)
             # Before the answer: with its last byte the next request may come.
             self.n_now -= 1
 
