@@ -473,11 +473,12 @@ test_other_kind (void)
   ParallelBackgroundTaskRunner *runner = test_silent_runner ();
   g_autoptr (GError) error = NULL;
 
-  g_test_summary ("A subclass of ParallelTask itself is refused, and says what can be derived from");
+  g_test_summary ("A subclass of ParallelTask itself is refused, with what can be derived from");
   g_assert_false (parallel_background_task_runner_put_step (runner, step, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
-  g_assert_cmpstr (error->message, ==, "TestOtherTask cannot be run: only subclasses of ParallelAsyncTask can be made "
-                                       "outside of the library");
+  g_assert_cmpstr (error->message, ==,
+                   "TestOtherTask cannot be run: only subclasses of ParallelAsyncTask can be made "
+                   "outside of the library");
   g_assert_cmpuint (parallel_background_task_runner_get_n_pending (runner), ==, 0);
   test_close_and_wait (runner);
   g_assert_cmpint (parallel_step_get_state (step), ==, PARALLEL_STEP_STATE_PENDING);

@@ -1,4 +1,4 @@
-/* convert-folder.c SOURCE DEST: converts each file of a folder to ISO-8859-15, by a program per file.
+/* convert-folder.c SOURCE DEST: converts each file of a folder, by a program per file.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -106,7 +106,8 @@ main (int    argc,
     }
 
   /* With this error some of the steps have failed, and each of them says why. */
-  if (error == NULL || g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_BACKGROUND_FAILURE))
+  if (error == NULL
+      || g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_BACKGROUND_FAILURE))
     print_outcome (names, steps);
   else
     fprintf (stderr, "%s\n", error->message);

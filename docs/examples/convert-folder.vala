@@ -1,4 +1,4 @@
-/* convert-folder.vala SOURCE DEST: converts each file of a folder to ISO-8859-15, by a program per file.
+/* convert-folder.vala SOURCE DEST: converts each file of a folder, by a program per file.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -23,7 +23,8 @@ private async bool convert_folder (string source, string dest) throws Error {
 
   /* One task for all of them: in it, each {} stands for the input of a step, which is a name. */
   var task = new Parallel.CommandTask ({
-    "iconv", "-f", "UTF-8", "-t", "ISO-8859-15", "-o", Path.build_filename (dest, "{}"), Path.build_filename (source, "{}")
+    "iconv", "-f", "UTF-8", "-t", "ISO-8859-15",
+    "-o", Path.build_filename (dest, "{}"), Path.build_filename (source, "{}")
   });
   foreach (unowned string name in names)
     steps.add (new Parallel.Step (task, name));

@@ -47,14 +47,16 @@ read_answer (ParallelStep  *step,
   gsize status_at = strlen ("HTTP/1.x ");
   g_auto (GValue) result = G_VALUE_INIT;
 
-  if (end == NULL || end < answer + status_at + 3 || !g_str_has_prefix (answer, "HTTP/1."))
+  if (end == NULL || (gsize) (end - answer) < status_at + 3
+      || !g_str_has_prefix (answer, "HTTP/1."))
     {
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "The answer is not HTTP");
       return FALSE;
     }
 
   g_value_init (&result, G_TYPE_STRING);
-  g_value_take_string (&result, g_strdup_printf ("%.3s %zu", answer + status_at, length - (end + 4 - answer)));
+  g_value_take_string (&result, g_strdup_printf ("%.3s %zu", answer + status_at,
+                                                 length - (end + 4 - answer)));
   parallel_step_set_result (step, &result);
   return TRUE;
 }
@@ -85,15 +87,19 @@ asked_cb (GObject      *source,
   g_autoptr (GTask) task = user_data;
   GCancellable *cancellable = g_task_get_cancellable (task);
   Request *request = g_task_get_task_data (task);
+  GInputStream *input = g_io_stream_get_input_stream (G_IO_STREAM (request->connection));
   g_autoptr (GOutputStream) answer = g_memory_output_stream_new_resizable ();
   GError *error = NULL;
 
   if (!g_output_stream_write_all_finish (G_OUTPUT_STREAM (source), result, NULL, &error))
-    g_task_return_error (task, error);
-  else
-    g_output_stream_splice_async (answer, g_io_stream_get_input_stream (G_IO_STREAM (request->connection)),
-                                  G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET, G_PRIORITY_DEFAULT, cancellable,
-                                  answered_cb, g_steal_pointer (&task));
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  g_output_stream_splice_async (answer, input, G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET,
+                                G_PRIORITY_DEFAULT, cancellable,
+                                answered_cb, g_steal_pointer (&task));
 }
 
 static void
@@ -104,15 +110,21 @@ connected_cb (GObject      *source,
   g_autoptr (GTask) task = user_data;
   GCancellable *cancellable = g_task_get_cancellable (task);
   Request *request = g_task_get_task_data (task);
+  GSocketClient *client = G_SOCKET_CLIENT (source);
+  GOutputStream *output;
   GError *error = NULL;
 
-  request->connection = g_socket_client_connect_to_host_finish (G_SOCKET_CLIENT (source), result, &error);
+  request->connection = g_socket_client_connect_to_host_finish (client, result, &error);
   if (request->connection == NULL)
-    g_task_return_error (task, error);
-  else
-    g_output_stream_write_all_async (g_io_stream_get_output_stream (G_IO_STREAM (request->connection)),
-                                     request->text, strlen (request->text), G_PRIORITY_DEFAULT, cancellable,
-                                     asked_cb, g_steal_pointer (&task));
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  output = g_io_stream_get_output_stream (G_IO_STREAM (request->connection));
+  g_output_stream_write_all_async (output, request->text, strlen (request->text),
+                                   G_PRIORITY_DEFAULT, cancellable,
+                                   asked_cb, g_steal_pointer (&task));
 }
 
 /* Normalized, so that it has a path and a port. */
@@ -120,7 +132,8 @@ static GUri *
 parse_url (const char  *url,
            GError     **error)
 {
-  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_ENCODED | G_URI_FLAGS_SCHEME_NORMALIZE, error);
+  GUriFlags flags = G_URI_FLAGS_ENCODED | G_URI_FLAGS_SCHEME_NORMALIZE;
+  g_autoptr (GUri) uri = g_uri_parse (url, flags, error);
 
   if (uri == NULL)
     return NULL;
@@ -143,7 +156,8 @@ request_new (ParallelStep *step,
 
   request->step = g_object_ref (step);
   request->text = g_strdup_printf ("GET %s%s%s HTTP/1.0\r\nHost: %s:%d\r\n\r\n",
-                                   g_uri_get_path (uri), query != NULL ? "?" : "", query != NULL ? query : "",
+                                   g_uri_get_path (uri),
+                                   query != NULL ? "?" : "", query != NULL ? query : "",
                                    g_uri_get_host (uri), g_uri_get_port (uri));
   return request;
 }
@@ -168,8 +182,8 @@ fetch_task_run_async (ParallelAsyncTask   *self,
     }
 
   g_task_set_task_data (task, request_new (step, uri), request_free);
-  g_socket_client_connect_to_host_async (client, g_uri_get_host (uri), g_uri_get_port (uri), cancellable,
-                                         connected_cb, g_steal_pointer (&task));
+  g_socket_client_connect_to_host_async (client, g_uri_get_host (uri), g_uri_get_port (uri),
+                                         cancellable, connected_cb, g_steal_pointer (&task));
 }
 
 static gboolean

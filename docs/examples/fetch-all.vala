@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
-/* A kind of task of our own. A program that is more than an example has Soup.Session.send_and_read_async() in it. */
+/* A kind of task of our own. A program that is more than an example has
+ * Soup.Session.send_and_read_async() in it. */
 private class FetchTask : Parallel.AsyncTask {
   public override async bool run_async (Parallel.Step step, Cancellable? cancellable) throws Error {
     /* Normalized, so that it has a path and a port. */
@@ -12,11 +13,13 @@ private class FetchTask : Parallel.AsyncTask {
     if (uri.get_scheme () != "http" || uri.get_host () == null)
       throw new IOError.NOT_SUPPORTED ("This is not an http URL");
 
+    string host = uri.get_host ();
+    uint16 port = (uint16) uri.get_port ();
     string target = uri.get_path () + (uri.get_query () != null ? "?" + uri.get_query () : "");
-    string request = "GET %s HTTP/1.0\r\nHost: %s:%d\r\n\r\n".printf (target, uri.get_host (), uri.get_port ());
-    var connection =
-      yield new SocketClient ().connect_to_host_async (uri.get_host (), (uint16) uri.get_port (), cancellable);
-    yield connection.output_stream.write_all_async (request.data, Priority.DEFAULT, cancellable, null);
+    string request = "GET %s HTTP/1.0\r\nHost: %s:%d\r\n\r\n".printf (target, host, port);
+    var connection = yield new SocketClient ().connect_to_host_async (host, port, cancellable);
+    var output = connection.output_stream;
+    yield output.write_all_async (request.data, Priority.DEFAULT, cancellable, null);
 
     step.set_result (yield read_answer (connection.input_stream, cancellable));
     return true;

@@ -1,4 +1,4 @@
-/* hash-tree.c FOLDER: prints what sha256sum prints of every file below a folder; the hashing is done in threads.
+/* hash-tree.c FOLDER: prints what sha256sum prints of every file below a folder, hashed in threads.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -25,7 +25,8 @@ hash_file (ParallelStep  *step,
     return FALSE;
 
   /* Each read looks at the cancellable first, so that a step that is stopped ends soon. */
-  while ((n_read = g_input_stream_read (G_INPUT_STREAM (stream), buffer, sizeof buffer, cancellable, error)) > 0)
+  while ((n_read = g_input_stream_read (G_INPUT_STREAM (stream), buffer, sizeof buffer,
+                                        cancellable, error)) > 0)
     g_checksum_update (checksum, buffer, n_read);
   if (n_read < 0)
     return FALSE;

@@ -1,4 +1,4 @@
-/* hash-tree.vala FOLDER: prints what sha256sum prints of every file below a folder; the hashing is done in threads.
+/* hash-tree.vala FOLDER: prints what sha256sum prints of each file below it, hashed in threads.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

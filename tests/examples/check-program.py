@@ -39,7 +39,8 @@ def equal(value, expected):
 
 def begins_with(text, beginnings):
     """Each line with its own, and there are no more lines."""
-    equal([line[:len(beginning)] for line, beginning in itertools.zip_longest(text.splitlines(), beginnings, fillvalue='')], beginnings)
+    pairs = itertools.zip_longest(text.splitlines(), beginnings, fillvalue='')
+    equal([line[:len(beginning)] for line, beginning in pairs], beginnings)
 
 
 def usage(command):

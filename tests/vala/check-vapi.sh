@@ -24,7 +24,8 @@ has_types () {
   same "$folder/types" "$(printf '%s\n' "$@" | sort)"
 }
 
-# has_functions SKIPPED…: the functions of the API are those that the library exports, but for these, and for those of the types.
+# has_functions SKIPPED…: the functions of the API are those that the library exports, but for these, and for those
+# of the types.
 has_functions () {
   awk '
     /^\tpublic (abstract |sealed )*(class|errordomain) / {
