@@ -68,7 +68,7 @@ forked (void)
   guardian.tried = FALSE;
 }
 
-static void ensure (void);
+static void start_later (void);
 static void watch_pipe (void);
 
 /* Writes what there is to say. A write end that is full is tried again when there is room. */
@@ -86,9 +86,12 @@ say (void)
         n = 0;
     }
 
-  /* Another one is started with the next step. */
+  /* It has died before it could read. */
   if (n < 0 && errno != EAGAIN)
-    lose ();
+    {
+      lose ();
+      start_later ();
+    }
   else
     watch_pipe ();
 }
@@ -101,8 +104,7 @@ pipe_cb (int          fd,
   if ((condition & G_IO_ERR) != 0)
     {
       lose ();
-      if (g_hash_table_size (guardian.groups) > 0)
-        ensure ();
+      start_later ();
     }
   else
     say ();
@@ -181,16 +183,6 @@ spawn (int stdin_fd)
 }
 
 static gboolean
-later_cb (gpointer user_data)
-{
-  g_clear_pointer (&guardian.later, g_source_unref);
-  if (g_hash_table_size (guardian.groups) > 0)
-    ensure ();
-
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
 start (void)
 {
   gint64 now = g_get_monotonic_time ();
@@ -199,8 +191,7 @@ start (void)
 
   if (guardian.started != 0 && now - guardian.started < MIN_INTERVAL)
     {
-      if (guardian.later == NULL)
-        guardian.later = parallel_engine_add_timer (guardian.started + MIN_INTERVAL, later_cb, NULL);
+      start_later ();
       return FALSE;
     }
   guardian.started = now;
@@ -230,6 +221,24 @@ ensure (void)
   while (g_hash_table_iter_next (&iter, &pgid, NULL))
     append (GPOINTER_TO_INT (pgid));
   say ();
+}
+
+static gboolean
+later_cb (gpointer user_data)
+{
+  g_clear_pointer (&guardian.later, g_source_unref);
+  if (g_hash_table_size (guardian.groups) > 0)
+    ensure ();
+
+  return G_SOURCE_REMOVE;
+}
+
+/* As soon as another one may be started; it is, if there is something to guard then. */
+static void
+start_later (void)
+{
+  if (guardian.later == NULL)
+    guardian.later = parallel_engine_add_timer (guardian.started + MIN_INTERVAL, later_cb, NULL);
 }
 
 gboolean
