@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""check-gtk-steps.py [--screenshot FILE] COMMAND [ARGUMENT...]: runs the example with a window, which is started so.
+
+It is driven by its actions, and seen as an assistive technology sees it. With --screenshot it is only pictured, with its
+demonstration.
+"""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import traceback
+
+try:
+    import gi
+
+    gi.require_version('GdkPixbuf', '2.0')
+    gi.require_version('Gtk', '4.0')
+    import desktop
+    from gi.repository import GLib
+except (ImportError, ValueError) as error:
+    print(f'1..0 # SKIP {error}')
+    sys.exit(0)
+
+NAME = 'org.example.GtkSteps'
+PATH = '/org/example/GtkSteps'
+ACTIONS = 'org.gtk.Actions'
+
+N_MANY = 2000
+# Between two answers of the program, out of all. It is not asked how long they take: on a slow machine the steps are slow too.
+MOST_BETWEEN_ANSWERS = N_MANY // 4
+
+
+def equal(value, expected):
+    if value != expected:
+        raise AssertionError(f'{value!r:.2000} is not {expected!r:.2000}')
+
+
+def summary(running=0, waiting=0, succeeded=0, failed=0, halted=0):
+    return f'{running} running, {waiting} waiting, {succeeded} succeeded, {failed} failed, {halted} halted'
+
+
+class Program:
+    """The program while it runs."""
+
+    def __init__(self, place, process):
+        self._place = place
+        self._process = process
+        place.embedded = None
+        self._await(lambda: place.embedded is not None and place.owner(NAME), lambda: f'{NAME} has not come')
+
+    def _await(self, condition, describe):
+        """Returns when something has happened after which the condition holds."""
+        happened = []
+        limit = GLib.timeout_add_seconds(desktop.LIMIT, lambda: happened.append('too long') or GLib.SOURCE_CONTINUE)
+        descriptor = os.pidfd_open(self._process.pid)
+        end = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, descriptor, GLib.IOCondition.IN,
+                                    lambda *_arguments: happened.append('the program has ended') or GLib.SOURCE_CONTINUE)
+        try:
+            while not condition():
+                if happened:
+                    raise AssertionError(f'{happened[0]}: {describe()}')
+                GLib.MainContext.default().iteration(True)
+        finally:
+            GLib.source_remove(end)
+            GLib.source_remove(limit)
+            os.close(descriptor)
+
+    def call(self, method, signature=None, *arguments):
+        return self._place.call(NAME, PATH, ACTIONS, method, signature, *arguments)
+
+    def activate(self, action, *parameters):
+        self.call('Activate', '(sava{sv})', action, parameters, {})
+
+    def describe(self, action):
+        """Whether it is enabled, and its state."""
+        enabled, _type, state = self.call('Describe', '(s)', action)[0]
+        return enabled, state[0] if state else None
+
+    def summary(self):
+        return self.describe('summary')[1]
+
+    def await_summary(self, **counts):
+        self._await(lambda: self.summary() == summary(**counts), self.summary)
+
+    def await_text(self, text):
+        self._await(lambda: self.text() == text, self.text)
+
+    def accessibles(self):
+        return list(self._place.accessibles(*self._place.embedded))
+
+    def text(self):
+        """What is shown of the selected step's output."""
+        return next(one.text for one in self.accessibles() if one.role == 'text box' and one.name == 'Output')
+
+    def labels(self):
+        return [one.name for one in self.accessibles() if one.role == 'label']
+
+    def rows(self):
+        """Of each step in the list: its name, its last line, its state."""
+        rows = []
+        for one in self.accessibles():
+            if one.role == 'list item':
+                rows.append([])
+            elif one.role == 'widget' and one.name == 'GtkPanedHandle':
+                break
+            elif one.role == 'label' and rows:
+                # GTK gives an empty one the name of its type.
+                rows[-1].append(one.name if one.name != 'GtkLabel' else '')
+        # The last one is the time, which nobody can know.
+        for row in rows:
+            equal((len(row), row[3] == '' or row[3].endswith(' s')), (4, True))
+        return [tuple(row[:3]) for row in rows]
+
+
+@contextlib.contextmanager
+def running(place, command, *arguments):
+    """The program, which has to end well when it is told to, and may leave nothing behind."""
+    before = desktop.children()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                   env=place.environment)
+        try:
+            program = Program(place, process)
+            yield program
+            program.activate('quit')
+            status = process.wait(desktop.LIMIT)
+        except BaseException:
+            process.kill()
+            process.wait()
+            output.seek(0)
+            print('# It printed: ' + repr(output.read().decode()))
+            raise
+        output.seek(0)
+        equal((status, output.read().decode()), (0, ''))
+    left = desktop.children() - before
+    # The guardian sees that the program is gone, and goes. What has no command line any more has gone.
+    equal([line for line in map(desktop.command_line, left) if line and 'parallel-glib-exec' not in line], [])
+    for pid in left:
+        desktop.await_end(pid)
+
+
+def shows_steps(place, command):
+    with running(place, command, 'echo out; echo err >&2; exit 3', 'printf "fine\\n\\303\\244"', 'kill -TERM $$') as program:
+        program.await_summary(succeeded=1, failed=2)
+        equal(program.rows(), [
+            ('echo out; echo err >&2; exit 3', 'err', 'Failed'),
+            ('printf "fine\\n\\303\\244"', '\u00e4', 'Succeeded'),
+            ('kill -TERM $$', '', 'Failed'),
+        ])
+        equal(program.text(), 'out\nerr\n')
+        equal('\u201c/bin/sh\u201d exited with status 3' in program.labels(), True)
+        equal(summary(succeeded=1, failed=2) in program.labels(), True)
+        program.activate('select', GLib.Variant('u', 1))
+        equal(program.text(), 'fine\n\u00e4')
+        equal(program.describe('halt'), (False, None))
+
+
+def adds_steps(place, command):
+    with running(place, command, 'echo one') as program:
+        program.await_summary(succeeded=1)
+        program.activate('add', GLib.Variant('s', 'echo two'))
+        program.await_summary(succeeded=2)
+        # A second start of the program gives its commands to the first one.
+        second = subprocess.run([*command, 'echo three'], env=place.environment, capture_output=True, check=False)
+        equal((second.returncode, second.stdout, second.stderr), (0, b'', b''))
+        program.await_summary(succeeded=3)
+        equal([row[0] for row in program.rows()], ['echo one', 'echo two', 'echo three'])
+
+
+def retries_what_failed(place, command):
+    with running(place, command, 'echo no; false', 'echo yes') as program:
+        program.await_summary(succeeded=1, failed=1)
+        equal(program.describe('retry'), (True, None))
+        program.activate('retry')
+        program.await_summary(succeeded=1, failed=2)
+        # Not what was tried again already.
+        program.activate('retry')
+        program.await_summary(succeeded=1, failed=3)
+        equal(program.rows(), [('echo no; false', 'no', 'Failed'), ('echo yes', 'yes', 'Succeeded'),
+                               ('echo no; false', 'no', 'Failed'), ('echo no; false', 'no', 'Failed')])
+
+
+def halts(place, command):
+    with running(place, command, '--jobs=2', 'sleep 1000', 'sleep 1001', 'sleep 1002') as program:
+        program.await_summary(running=2, waiting=1)
+        equal(program.describe('retry'), (False, None))
+        program.activate('halt')
+        program.await_summary(halted=3)
+        equal(program.describe('halt'), (False, None))
+        equal([row[2] for row in program.rows()], ['Halted', 'Halted', 'Skipped'])
+        program.activate('retry')
+        program.await_summary(running=2, waiting=1, halted=3)
+        equal([row[2] for row in program.rows()], ['Halted', 'Halted', 'Skipped', 'Running', 'Running', 'Waiting'])
+        # And now it is closed, with steps that run.
+
+
+def follows_output(place, command):
+    with tempfile.TemporaryDirectory() as scratch:
+        fifo = pathlib.Path(scratch, 'fifo')
+        os.mkfifo(fifo)
+        with running(place, command, f'printf "first\\n\\303"; cat {fifo}') as program, fifo.open('wb') as writer:
+            # Not the half of a character.
+            program.await_text('first\n')
+            equal([row[2] for row in program.rows()], ['Running'])
+            writer.write(b'\xa4\n' + b'x' * 100_000 + b'\n')
+            writer.flush()
+            # Its end, of bytes and of characters.
+            program.await_text('x' * 65535 + '\n')
+            writer.close()
+            program.await_summary(succeeded=1)
+            equal(program.text(), 'x' * 65535 + '\n')
+
+
+def runs_thousands(place, command):
+    with running(place, command, f'--steps={N_MANY}') as program:
+        finished = [0]
+        while finished[-1] < N_MANY:
+            counts = program.summary().split()
+            finished.append(int(counts[4]) + int(counts[6]))
+        steps = [after - before for before, after in zip(finished, finished[1:])]
+        equal([step for step in steps if not 0 <= step <= MOST_BETWEEN_ANSWERS], [])
+        program.await_summary(succeeded=N_MANY * 9 // 10, failed=N_MANY // 10)
+        print(f'# {len(steps)} answers meanwhile, and at most {max(steps)} steps between two of them')
+        program.activate('select', GLib.Variant('u', N_MANY - 1))
+        equal(program.text(), f'step {N_MANY}\n')
+
+
+def draws_window(place, command):
+    with running(place, command, 'echo one', 'false') as program:
+        program.await_summary(succeeded=1, failed=1)
+        await_picture(place, program)
+
+
+def await_picture(place, program):
+    """Returns a picture of more than a plain window: it is drawn after the program has answered."""
+    while True:
+        picture = place.picture()
+        if picture is not None and len(set(zip(*[iter(picture.get_pixels())] * 3))) > 100:
+            return picture
+        program.summary()
+
+
+def take_screenshot(place, command, path):
+    with running(place, command) as program:
+        failed = 'Verify four files'
+        program._await(lambda: any(row[0].startswith(failed) and row[2] == 'Failed' for row in program.rows()),
+                       program.rows)
+        program.activate('select', GLib.Variant('u', [row[0].startswith(failed) for row in program.rows()].index(True)))
+        await_picture(place, program)
+        place.picture().savev(path, 'png', ['compression'], ['9'])
+
+
+TESTS = [shows_steps, adds_steps, retries_what_failed, halts, follows_output, runs_thousands, draws_window]
+
+
+def run_tests(place, command):
+    failed = False
+    print(f'1..{len(TESTS)}')
+    for number, test in enumerate(TESTS, 1):
+        try:
+            test(place, command)
+        except Exception:
+            failed = True
+            print(f'not ok {number} - {test.__name__}', flush=True)
+            print('#   ' + traceback.format_exc().rstrip().replace('\n', '\n#   '))
+        else:
+            print(f'ok {number} - {test.__name__}', flush=True)
+    return failed
+
+
+def main(arguments):
+    lacking = desktop.missing()
+    if lacking:
+        print(f'1..0 # SKIP not installed: {", ".join(lacking)}')
+        return 0
+    desktop.adopt_orphans()
+    with tempfile.TemporaryDirectory() as scratch, desktop.desktop(pathlib.Path(scratch)) as place:
+        if arguments[0] == '--screenshot':
+            take_screenshot(place, arguments[2:], arguments[1])
+            return 0
+        return run_tests(place, arguments)
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
