@@ -72,8 +72,8 @@ def hash_zeros(step, cancellable, _data):
 
 def demonstration():
     """A function, which says how far it is, and the programs of demonstration.txt."""
-    yield Parallel.Step(Parallel.FunctionTask.new(hash_zeros, None), '600',
-                        name='Hash 600 MB of zeros, in a thread of this program')
+    yield Parallel.Step(Parallel.FunctionTask.new(hash_zeros, None), '2000',
+                        name='Hash 2 GB of zeros, in a thread of this program')
     with open(os.path.join(FOLDER, 'demonstration.txt'), encoding='utf-8') as file:
         for line in file:
             name, command = line.rstrip('\n').split('\t')
@@ -160,14 +160,16 @@ class StepRow(Gtk.Box):
             self.progress.set_fraction(step.get_attempt() > 0)
 
     def _on_last_line(self, step, _pspec=None):
-        self.last_line.set_label(step.dup_last_line() or '')
+        last_line = step.dup_last_line()
+        self.last_line.set_label(last_line or '')
+        self.last_line.set_visible(last_line is not None)
 
     def _show_elapsed(self):
         seconds = self._step.get_elapsed()
         if self._step.get_attempt() == 0:
             text = ''
         elif seconds < 60:
-            text = f'{seconds:.1f} s'
+            text = f'{seconds:.{2 if seconds < 1 else 1}f} s'
         else:
             text = f'{int(seconds) // 60}:{int(seconds) % 60:02}'
         self.elapsed.set_label(text)
@@ -288,6 +290,7 @@ class StepsWindow(Gtk.ApplicationWindow):
         ask.connect('activate', lambda *_arguments: self.add_button.popup())
         self.add_action(ask)
         self.connect('close-request', self._on_close_request)
+        self._show_summary()
 
     def _set_up_list(self):
         factory = Gtk.SignalListItemFactory()

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""check-gtk-steps.py [--screenshot FILE] COMMAND [ARGUMENT...]: runs the example with a window, which is started so.
+"""check-gtk-steps.py [OPTION] COMMAND [ARGUMENT...]: runs the example with a window, which is started so.
 
-It is driven by its actions, and seen as an assistive technology sees it. With --screenshot it is only pictured, with its
-demonstration.
+It is driven by its actions, and seen as an assistive technology sees it.
+
+With --screenshot FILE it is only pictured, with its demonstration. With --frames MODULE, where MODULE is frame-gaps.so, it runs
+thousands of steps, and the time between its frames is printed: once with the list as it is, once while the list follows what
+runs.
 """
 
 import contextlib
@@ -89,6 +92,9 @@ class Program:
     def await_text(self, text):
         self._await(lambda: self.text() == text, self.text)
 
+    def await_rows(self, condition):
+        self._await(lambda: condition(self.rows()), self.rows)
+
     def accessibles(self):
         return list(self._place.accessibles(*self._place.embedded))
 
@@ -108,12 +114,11 @@ class Program:
             elif one.role == 'widget' and one.name == 'GtkPanedHandle':
                 break
             elif one.role == 'label' and rows:
-                # GTK gives an empty one the name of its type.
-                rows[-1].append(one.name if one.name != 'GtkLabel' else '')
-        # The last one is the time, which nobody can know.
+                rows[-1].append(one.name)
+        # The last one is the time, which nobody can know; without one, GTK gives the label the name of its type.
         for row in rows:
-            equal((len(row), row[3] == '' or row[3].endswith(' s')), (4, True))
-        return [tuple(row[:3]) for row in rows]
+            equal(row[-1] == 'GtkLabel' or row[-1].endswith(' s'), True)
+        return [(row[0], ''.join(row[1:-2]), row[-2]) for row in rows]
 
 
 @contextlib.contextmanager
@@ -151,7 +156,7 @@ def shows_steps(place, command):
             ('printf "fine\\n\\303\\244"', '\u00e4', 'Succeeded'),
             ('kill -TERM $$', '', 'Failed'),
         ])
-        equal(program.text(), 'out\nerr\n')
+        program.await_text('out\nerr\n')
         equal('\u201c/bin/sh\u201d exited with status 3' in program.labels(), True)
         equal(summary(succeeded=1, failed=2) in program.labels(), True)
         program.activate('select', GLib.Variant('u', 1))
@@ -245,13 +250,36 @@ def await_picture(place, program):
 
 
 def take_screenshot(place, command, path):
-    with running(place, command) as program:
-        failed = 'Verify four files'
-        program._await(lambda: any(row[0].startswith(failed) and row[2] == 'Failed' for row in program.rows()),
-                       program.rows)
-        program.activate('select', GLib.Variant('u', [row[0].startswith(failed) for row in program.rows()].index(True)))
-        await_picture(place, program)
+    with running(place, command, '--jobs=3') as program:
+        await_count(program, 4)
+        program.activate('select', GLib.Variant('u', [row[2] for row in program.rows()].index('Failed')))
+        # By then it is drawn.
+        await_count(program, 8)
         place.picture().savev(path, 'png', ['compression'], ['9'])
+
+
+def await_count(program, number):
+    """Returns when the step of the demonstration that counts has come so far."""
+    program.await_rows(lambda rows: any(row[0] == 'Count to twenty' and int(row[1].split()[0] if row[1] else 0) >= number
+                                        for row in rows))
+
+
+def measure_frames(place, command, module):
+    place.environment['LD_PRELOAD'] = module
+    for follow in False, True:
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen([*command, f'--steps={N_MANY}'], stderr=output, env=place.environment)
+            program = Program(place, process)
+            finished = 0
+            while finished < N_MANY:
+                counts = program.summary().split()
+                finished = int(counts[4]) + int(counts[6])
+                if follow:
+                    program.activate('select', GLib.Variant('u', min(finished, N_MANY - 1)))
+            program.activate('quit')
+            process.wait(desktop.LIMIT)
+            output.seek(0)
+            print('following: ' if follow else 'still: ', output.read().decode(), end='')
 
 
 TESTS = [shows_steps, adds_steps, retries_what_failed, halts, follows_output, runs_thousands, draws_window]
@@ -281,6 +309,9 @@ def main(arguments):
     with tempfile.TemporaryDirectory() as scratch, desktop.desktop(pathlib.Path(scratch)) as place:
         if arguments[0] == '--screenshot':
             take_screenshot(place, arguments[2:], arguments[1])
+            return 0
+        if arguments[0] == '--frames':
+            measure_frames(place, arguments[2:], arguments[1])
             return 0
         return run_tests(place, arguments)
 

@@ -90,7 +90,10 @@ def server(*command):
                                    stderr=subprocess.DEVNULL, pass_fds=[writer])
         os.close(writer)
         try:
-            yield ready.readline().strip()
+            line = ready.readline().strip()
+            if not line:
+                raise RuntimeError(f'{command[0]} does not start')
+            yield line
         finally:
             process.terminate()
             process.wait()

@@ -73,9 +73,9 @@ make_demonstration (void)
   g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
   g_auto (GStrv) lines = g_strsplit (g_strchomp (text), "\n", -1);
   GPtrArray *steps = g_ptr_array_new_with_free_func (g_object_unref);
-  ParallelStep *hash = parallel_step_new_string (parallel_function_task_new (hash_zeros, NULL, NULL), "600");
+  ParallelStep *hash = parallel_step_new_string (parallel_function_task_new (hash_zeros, NULL, NULL), "2000");
 
-  parallel_step_set_name (hash, "Hash 600 MB of zeros, in a thread of this program");
+  parallel_step_set_name (hash, "Hash 2 GB of zeros, in a thread of this program");
   g_ptr_array_add (steps, hash);
 
   for (guint i = 0; lines[i] != NULL; i++)

@@ -10,17 +10,17 @@
 
 struct _StepRow
 {
-  GtkBox        parent_instance;
+  GtkBox          parent_instance;
 
-  GtkImage     *icon;
-  GtkLabel     *name;
-  GtkLabel     *last_line;
+  GtkImage       *icon;
+  GtkLabel       *name;
+  GtkLabel       *last_line;
   GtkProgressBar *progress;
-  GtkLabel     *state;
-  GtkLabel     *elapsed;
+  GtkLabel       *state;
+  GtkLabel       *elapsed;
 
-  GSignalGroup *signals;      /* those of the step that is shown */
-  guint         tick;         /* a source, while the step runs */
+  GSignalGroup   *signals;    /* those of the step that is shown */
+  guint           tick;       /* a source, while the step runs */
 };
 
 /* By ParallelStepState. */
@@ -51,7 +51,7 @@ show_elapsed (StepRow      *self,
   if (parallel_step_get_attempt (step) == 0)
     text = g_strdup ("");
   else if (seconds < 60)
-    text = g_strdup_printf ("%.1f s", seconds);
+    text = g_strdup_printf ("%.*f s", seconds < 1 ? 2 : 1, seconds);
   else
     text = g_strdup_printf ("%d:%02d", (int) seconds / 60, (int) seconds % 60);
   gtk_label_set_label (self->elapsed, text);
@@ -104,6 +104,7 @@ last_line_cb (StepRow      *self,
   g_autofree char *last_line = parallel_step_dup_last_line (step);
 
   gtk_label_set_label (self->last_line, last_line != NULL ? last_line : "");
+  gtk_widget_set_visible (GTK_WIDGET (self->last_line), last_line != NULL);
 }
 
 static void

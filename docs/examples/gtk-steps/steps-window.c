@@ -376,5 +376,9 @@ steps_window_init (StepsWindow *self)
 StepsWindow *
 steps_window_new (GtkApplication *app)
 {
-  return g_object_new (STEPS_TYPE_WINDOW, "application", app, NULL);
+  StepsWindow *self = g_object_new (STEPS_TYPE_WINDOW, "application", app, NULL);
+
+  show_summary (self);
+
+  return self;
 }
