@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """gtk_steps.py [--jobs=N] [--steps=N] [COMMAND...]: a window with a list of steps that run.
 
-It runs commands for the shell, or else a demonstration. If it runs already, its window gets the commands. It is the program
-of the folder gtk-steps once more, with the same widgets.
+It runs commands for the shell, or else a demonstration. If it runs already, its window gets the
+commands. It is the program of the folder gtk-steps once more, with the same widgets.
 """
 
 import codecs
@@ -20,7 +20,8 @@ from gi.repository import Gdk, Gio, GLib, Gtk, Parallel
 
 FOLDER = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'gtk-steps')
 
-# Milliseconds: how often the time of a step that runs is shown, and how long what changes is collected before it is shown.
+# Milliseconds: how often the time of a step that runs is shown, and how long what changes is
+# collected before it is shown.
 TICK = 100
 REFRESH_DELAY = 50
 SUMMARY_DELAY = 100
@@ -44,13 +45,14 @@ NOT_DONE = (Parallel.StepState.FAILED, Parallel.StepState.HALTED, Parallel.StepS
 
 
 def merge_streams(task):
-    """The two streams become one, in which everything stands in the order in which it was written."""
+    """The two streams become one, in which all stands in the order in which it was written."""
     task.set_merge_stderr(True)
     return task
 
 
 def step_for_command(command, name=None):
-    return Parallel.Step(merge_streams(Parallel.CommandTask.new_shell(command)), name=name or command)
+    task = merge_streams(Parallel.CommandTask.new_shell(command))
+    return Parallel.Step(task, name=name or command)
 
 
 def step_again(step):
@@ -72,8 +74,8 @@ def hash_zeros(step, cancellable, _data):
 
 def demonstration():
     """A function, which says how far it is, and the programs of demonstration.txt."""
-    yield Parallel.Step(Parallel.FunctionTask.new(hash_zeros, None), '2000',
-                        name='Hash 2 GB of zeros, in a thread of this program')
+    task = Parallel.FunctionTask.new(hash_zeros, None)
+    yield Parallel.Step(task, '2000', name='Hash 2 GB of zeros, in a thread of this program')
     with open(os.path.join(FOLDER, 'demonstration.txt'), encoding='utf-8') as file:
         for line in file:
             name, command = line.rstrip('\n').split('\t')
@@ -82,7 +84,8 @@ def demonstration():
 
 def quick_steps(count):
     """All with one task and with inputs from 1 on. One of ten fails."""
-    task = merge_streams(Parallel.CommandTask.new(['sh', '-c', 'echo "step $0"; test $(($0 % 10)) -ne 0', '{}']))
+    argv = ['sh', '-c', 'echo "step $0"; test $(($0 % 10)) -ne 0', '{}']
+    task = merge_streams(Parallel.CommandTask.new(argv))
     return (Parallel.Step(task, str(number)) for number in range(1, count + 1))
 
 
@@ -147,7 +150,8 @@ class StepRow(Gtk.Box):
         return GLib.SOURCE_CONTINUE
 
     def _on_progress(self, step, _pspec=None):
-        """A step that does not say how far it is has a bar that moves while it runs, and is full in the end."""
+        """A step that does not say how far it is has a bar that moves while it runs, and is full in
+        the end."""
         progress = step.get_progress()
         state = step.get_state()
         if state == Parallel.StepState.RUNNING and progress < 0:
@@ -233,7 +237,8 @@ class StepOutput(Gtk.Box):
         return GLib.SOURCE_REMOVE
 
     def _read_more(self):
-        """The library keeps the output in a file that was never synced, so reading it does not wait for a disk."""
+        """The library keeps the output in a temporary file. Its last bytes are still in memory, so
+        reading them does not wait for a disk."""
         step = self._step
         running = step.get_state() == Parallel.StepState.RUNNING
         size = step.get_output_size(Parallel.OutputStream.STDOUT)
@@ -276,7 +281,8 @@ class StepsWindow(Gtk.ApplicationWindow):
 
     def __init__(self, app):
         super().__init__(application=app)
-        # What was halted takes no more steps, so the next ones get a new runner. The list has those of all.
+        # What was halted takes no more steps, so the next ones get a new runner. The list has those
+        # of all.
         self._runners = Gio.ListStore.new(Parallel.BackgroundTaskRunner)
         self._runner = None
         self._max_parallel = 0
@@ -308,8 +314,8 @@ class StepsWindow(Gtk.ApplicationWindow):
     # The summary.
 
     def _count(self):
-        """The steps go on meanwhile. In this order one that comes from one state into the next is counted twice, rather than
-        taken for a halted one."""
+        """The steps go on meanwhile. In this order one that comes from one state into the next is
+        counted twice, rather than taken for a halted one."""
         counts = [
             sum(getter(runner) for runner in self._runners)
             for getter in (
@@ -323,7 +329,8 @@ class StepsWindow(Gtk.ApplicationWindow):
 
     def _show_summary(self):
         pending, running, succeeded, failed, halted = self._count()
-        text = f'{running} running, {pending} waiting, {succeeded} succeeded, {failed} failed, {halted} halted'
+        text = (f'{running} running, {pending} waiting, {succeeded} succeeded, '
+                f'{failed} failed, {halted} halted')
         self.summary_label.set_label(text)
         app = self.get_application()
         app.lookup_action('summary').set_state(GLib.Variant('s', text))
@@ -413,19 +420,24 @@ class StepsWindow(Gtk.ApplicationWindow):
 
 class Application(Gtk.Application):
     def __init__(self):
-        super().__init__(application_id='org.example.GtkSteps', flags=Gio.ApplicationFlags.HANDLES_COMMAND_LINE)
+        super().__init__(
+            application_id='org.example.GtkSteps', flags=Gio.ApplicationFlags.HANDLES_COMMAND_LINE
+        )
         self.set_option_context_parameter_string('[COMMAND…]')
         for name, letter, description in (
             ('jobs', 'j', 'Run N steps at once'),
-            ('steps', 's', 'Run N quick steps, of which one in ten fails'),
+            ('steps', 's', 'Run N quick steps; one in ten fails'),
         ):
-            self.add_main_option(name, ord(letter), GLib.OptionFlags.NONE, GLib.OptionArg.INT, description, 'N')
+            self.add_main_option(
+                name, ord(letter), GLib.OptionFlags.NONE, GLib.OptionArg.INT, description, 'N'
+            )
 
     def _window(self):
         return next(iter(self.get_windows()), None)
 
     def do_startup(self):
-        """The actions can also be called over D-Bus, where the state of "summary" is the line that the window shows."""
+        """The actions can also be called over D-Bus, where the state of "summary" is the line that
+        the window shows."""
         Gtk.Application.do_startup(self)
         for name, signature, function in (
             ('add', 's', lambda command: command and self._window().put(step_for_command(command))),
@@ -452,7 +464,9 @@ class Application(Gtk.Application):
 
         css = Gtk.CssProvider()
         css.load_from_path(os.path.join(FOLDER, 'style.css'))
-        Gtk.StyleContext.add_provider_for_display(Gdk.Display.get_default(), css, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
+        Gtk.StyleContext.add_provider_for_display(
+            Gdk.Display.get_default(), css, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION
+        )
 
     @staticmethod
     def _on_activated(_action, parameter, function):

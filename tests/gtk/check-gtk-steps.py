@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""check-gtk-steps.py [OPTION] COMMAND [ARGUMENT...]: runs the example with a window, which is started so.
+"""check-gtk-steps.py [OPTION] COMMAND [ARGUMENT...]: runs the example with a window.
 
-It is driven by its actions, and seen as an assistive technology sees it.
+COMMAND is how it is started. It is driven by its actions, and seen as an assistive technology sees it.
 
-With --screenshot FILE it is only pictured, with its demonstration. With --frames MODULE, where MODULE is frame-gaps.so, it runs
-thousands of steps, and the time between its frames is printed: once with the list as it is, once while the list follows what
-runs.
+With --screenshot FILE it is only pictured, with its demonstration. With --frames MODULE, where MODULE
+is frame-gaps.so, it runs thousands of steps, and the time between its frames is printed: once with
+the list as it is, once while the list follows what runs.
 """
 
 import contextlib
@@ -33,7 +33,8 @@ PATH = '/org/example/GtkSteps'
 ACTIONS = 'org.gtk.Actions'
 
 N_MANY = 2000
-# Between two answers of the program, out of all. It is not asked how long they take: on a slow machine the steps are slow too.
+# So many steps may end between two answers of the program. It is not asked how long an answer takes:
+# on a slow machine the steps are slow, too.
 MOST_BETWEEN_ANSWERS = N_MANY // 4
 
 
@@ -43,7 +44,8 @@ def equal(value, expected):
 
 
 def summary(running=0, waiting=0, succeeded=0, failed=0, halted=0):
-    return f'{running} running, {waiting} waiting, {succeeded} succeeded, {failed} failed, {halted} halted'
+    return (f'{running} running, {waiting} waiting, {succeeded} succeeded, '
+            f'{failed} failed, {halted} halted')
 
 
 class Program:
@@ -53,19 +55,28 @@ class Program:
         self._place = place
         self._process = process
         place.embedded = None
-        self._await(lambda: place.embedded is not None and place.owner(NAME), lambda: f'{NAME} has not come')
+        self._await(lambda: place.embedded is not None and place.owner(NAME),
+                    lambda: f'{NAME} has not come')
 
     def _await(self, condition, describe):
         """Returns when something has happened after which the condition holds."""
-        happened = []
-        limit = GLib.timeout_add_seconds(desktop.LIMIT, lambda: happened.append('too long') or GLib.SOURCE_CONTINUE)
+        wrong = []
+
+        def on_limit():
+            wrong.append('it takes too long')
+            return GLib.SOURCE_CONTINUE
+
+        def on_end(_descriptor, _condition):
+            wrong.append('the program has ended')
+            return GLib.SOURCE_CONTINUE
+
         descriptor = os.pidfd_open(self._process.pid)
-        end = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, descriptor, GLib.IOCondition.IN,
-                                    lambda *_arguments: happened.append('the program has ended') or GLib.SOURCE_CONTINUE)
+        end = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, descriptor, GLib.IOCondition.IN, on_end)
+        limit = GLib.timeout_add_seconds(desktop.LIMIT, on_limit)
         try:
             while not condition():
-                if happened:
-                    raise AssertionError(f'{happened[0]}: {describe()}')
+                if wrong:
+                    raise AssertionError(f'{wrong[0]}: {describe()}')
                 GLib.MainContext.default().iteration(True)
         finally:
             GLib.source_remove(end)
@@ -100,7 +111,7 @@ class Program:
 
     def text(self):
         """What is shown of the selected step's output."""
-        return next(one.text for one in self.accessibles() if one.role == 'text box' and one.name == 'Output')
+        return next(one.text for one in self.accessibles() if one[:2] == ('text box', 'Output'))
 
     def labels(self):
         return [one.name for one in self.accessibles() if one.role == 'label']
@@ -111,11 +122,11 @@ class Program:
         for one in self.accessibles():
             if one.role == 'list item':
                 rows.append([])
-            elif one.role == 'widget' and one.name == 'GtkPanedHandle':
+            elif one.name == 'GtkPanedHandle':
                 break
             elif one.role == 'label' and rows:
                 rows[-1].append(one.name)
-        # The last one is the time, which nobody can know; without one, GTK gives the label the name of its type.
+        # The last one is the time, which nobody can know. An empty label GTK names by its type.
         for row in rows:
             equal(row[-1] == 'GtkLabel' or row[-1].endswith(' s'), True)
         return [(row[0], ''.join(row[1:-2]), row[-2]) for row in rows]
@@ -126,8 +137,8 @@ def running(place, command, *arguments):
     """The program, which has to end well when it is told to, and may leave nothing behind."""
     before = desktop.children()
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                   env=place.environment)
+        process = subprocess.Popen([*command, *arguments], env=place.environment,
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
             program = Program(place, process)
             yield program
@@ -143,18 +154,20 @@ def running(place, command, *arguments):
         equal((status, output.read().decode()), (0, ''))
     left = desktop.children() - before
     # The guardian sees that the program is gone, and goes. What has no command line any more has gone.
-    equal([line for line in map(desktop.command_line, left) if line and 'parallel-glib-exec' not in line], [])
+    lines = filter(None, map(desktop.command_line, left))
+    equal([line for line in lines if 'parallel-glib-exec' not in line], [])
     for pid in left:
         desktop.await_end(pid)
 
 
 def shows_steps(place, command):
-    with running(place, command, 'echo out; echo err >&2; exit 3', 'printf "fine\\n\\303\\244"', 'kill -TERM $$') as program:
+    commands = 'echo out; echo err >&2; exit 3', 'printf "fine\\n\\303\\244"', 'kill -TERM $$'
+    with running(place, command, *commands) as program:
         program.await_summary(succeeded=1, failed=2)
         equal(program.rows(), [
-            ('echo out; echo err >&2; exit 3', 'err', 'Failed'),
-            ('printf "fine\\n\\303\\244"', '\u00e4', 'Succeeded'),
-            ('kill -TERM $$', '', 'Failed'),
+            (commands[0], 'err', 'Failed'),
+            (commands[1], '\u00e4', 'Succeeded'),
+            (commands[2], '', 'Failed'),
         ])
         program.await_text('out\nerr\n')
         equal('\u201c/bin/sh\u201d exited with status 3' in program.labels(), True)
@@ -170,7 +183,8 @@ def adds_steps(place, command):
         program.activate('add', GLib.Variant('s', 'echo two'))
         program.await_summary(succeeded=2)
         # A second start of the program gives its commands to the first one.
-        second = subprocess.run([*command, 'echo three'], env=place.environment, capture_output=True, check=False)
+        second = subprocess.run([*command, 'echo three'], env=place.environment, capture_output=True,
+                                check=False)
         equal((second.returncode, second.stdout, second.stderr), (0, b'', b''))
         program.await_summary(succeeded=3)
         equal([row[0] for row in program.rows()], ['echo one', 'echo two', 'echo three'])
@@ -199,7 +213,8 @@ def halts(place, command):
         equal([row[2] for row in program.rows()], ['Halted', 'Halted', 'Skipped'])
         program.activate('retry')
         program.await_summary(running=2, waiting=1, halted=3)
-        equal([row[2] for row in program.rows()], ['Halted', 'Halted', 'Skipped', 'Running', 'Running', 'Waiting'])
+        equal([row[2] for row in program.rows()],
+              ['Halted', 'Halted', 'Skipped', 'Running', 'Running', 'Waiting'])
         # And now it is closed, with steps that run.
 
 
@@ -207,7 +222,10 @@ def follows_output(place, command):
     with tempfile.TemporaryDirectory() as scratch:
         fifo = pathlib.Path(scratch, 'fifo')
         os.mkfifo(fifo)
-        with running(place, command, f'printf "first\\n\\303"; cat {fifo}') as program, fifo.open('wb') as writer:
+        with (
+            running(place, command, f'printf "first\\n\\303"; cat {fifo}') as program,
+            fifo.open('wb') as writer,
+        ):
             # Not the half of a character.
             program.await_text('first\n')
             equal([row[2] for row in program.rows()], ['Running'])
@@ -229,7 +247,7 @@ def runs_thousands(place, command):
         steps = [after - before for before, after in zip(finished, finished[1:])]
         equal([step for step in steps if not 0 <= step <= MOST_BETWEEN_ANSWERS], [])
         program.await_summary(succeeded=N_MANY * 9 // 10, failed=N_MANY // 10)
-        print(f'# {len(steps)} answers meanwhile, and at most {max(steps)} steps between two of them')
+        print(f'# {len(steps)} answers meanwhile, at most {max(steps)} steps between two of them')
         program.activate('select', GLib.Variant('u', N_MANY - 1))
         equal(program.text(), f'step {N_MANY}\n')
 
@@ -240,11 +258,16 @@ def draws_window(place, command):
         await_picture(place, program)
 
 
+def colours(picture):
+    """Those that stand between its lines, in what is black around it, are among them."""
+    return set(zip(*[iter(picture.get_pixels())] * 3))
+
+
 def await_picture(place, program):
     """Returns a picture of more than a plain window: it is drawn after the program has answered."""
     while True:
         picture = place.picture()
-        if picture is not None and len(set(zip(*[iter(picture.get_pixels())] * 3))) > 100:
+        if picture is not None and len(colours(picture)) > 100:
             return picture
         program.summary()
 
@@ -252,7 +275,8 @@ def await_picture(place, program):
 def take_screenshot(place, command, path):
     with running(place, command, '--jobs=3') as program:
         await_count(program, 4)
-        program.activate('select', GLib.Variant('u', [row[2] for row in program.rows()].index('Failed')))
+        states = [row[2] for row in program.rows()]
+        program.activate('select', GLib.Variant('u', states.index('Failed')))
         # By then it is drawn.
         await_count(program, 8)
         place.picture().savev(path, 'png', ['compression'], ['9'])
@@ -260,8 +284,12 @@ def take_screenshot(place, command, path):
 
 def await_count(program, number):
     """Returns when the step of the demonstration that counts has come so far."""
-    program.await_rows(lambda rows: any(row[0] == 'Count to twenty' and int(row[1].split()[0] if row[1] else 0) >= number
-                                        for row in rows))
+
+    def is_there(rows):
+        lines = (line for name, line, _state in rows if name == 'Count to twenty')
+        return any(int(line.partition(' of ')[0]) >= number for line in lines if line)
+
+    program.await_rows(is_there)
 
 
 def measure_frames(place, command, module):
@@ -282,7 +310,15 @@ def measure_frames(place, command, module):
             print('following: ' if follow else 'still: ', output.read().decode(), end='')
 
 
-TESTS = [shows_steps, adds_steps, retries_what_failed, halts, follows_output, runs_thousands, draws_window]
+TESTS = [
+    shows_steps,
+    adds_steps,
+    retries_what_failed,
+    halts,
+    follows_output,
+    runs_thousands,
+    draws_window,
+]
 
 
 def run_tests(place, command):

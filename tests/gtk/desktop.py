@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A display, a bus and an assistive technology, with nothing of the user's: programs with windows can be run, driven and
-looked at.
+"""A display, a bus and an assistive technology, with nothing of the user's: programs with windows can
+be run, driven and looked at.
 """
 
 import collections
@@ -63,7 +63,8 @@ def adopt_orphans():
 
 
 def children():
-    return {int(pid) for pid in pathlib.Path(f'/proc/self/task/{os.getpid()}/children').read_text().split()}
+    text = pathlib.Path(f'/proc/self/task/{os.getpid()}/children').read_text()
+    return {int(pid) for pid in text.split()}
 
 
 def command_line(pid):
@@ -83,11 +84,11 @@ def await_end(pid):
 
 @contextlib.contextmanager
 def server(*command):
-    """A program that writes one line to the descriptor that is put for {} when it is ready. Yields the line."""
+    """A program that writes one line, which is given, to the descriptor put for {} when it is ready."""
     reader, writer = os.pipe()
     with open(reader, encoding='utf-8') as ready:
-        process = subprocess.Popen([word.format(writer) for word in command], stdin=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, pass_fds=[writer])
+        process = subprocess.Popen([word.format(writer) for word in command], pass_fds=[writer],
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(writer)
         try:
             line = ready.readline().strip()
@@ -104,11 +105,12 @@ class Desktop:
 
     def __init__(self, scratch, display, address):
         self._scratch = scratch
+        flags = Gio.DBusConnectionFlags
         self._connection = Gio.DBusConnection.new_for_address_sync(
-            address,
-            Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
+            address, flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None)
         # Whatever signal comes, it wakes who iterates the main context.
-        self._connection.signal_subscribe(None, None, None, None, None, Gio.DBusSignalFlags.NONE, lambda *_arguments: None)
+        self._connection.signal_subscribe(None, None, None, None, None, Gio.DBusSignalFlags.NONE,
+                                          lambda *_arguments: None)
         self._be_registry()
         self.environment = {
             **os.environ,
@@ -131,16 +133,17 @@ class Desktop:
     def _be_registry(self):
         # The connection and the object of the program that has last come with windows.
         self.embedded = None
-        interfaces = {interface.name: interface for interface in Gio.DBusNodeInfo.new_for_xml(REGISTRY).interfaces}
+        registry = Gio.DBusNodeInfo.new_for_xml(REGISTRY)
         for path, name in REGISTRY_OBJECTS.items():
-            self._connection.register_object(path, interfaces[name], self._registry_called, None, None)
-        self.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'RequestName',
-                  '(su)', 'org.a11y.atspi.Registry', 0)
+            self._connection.register_object(path, registry.lookup_interface(name),
+                                             self._registry_called, None, None)
+        self._call_bus('RequestName', '(su)', 'org.a11y.atspi.Registry', 0)
 
     def _registry_called(self, _connection, sender, path, _interface, method, parameters, invocation):
         if method == 'Embed':
             self.embedded = parameters.unpack()[0]
-            invocation.return_value(GLib.Variant('((so))', ((self._connection.get_unique_name(), path),)))
+            root = self._connection.get_unique_name(), path
+            invocation.return_value(GLib.Variant('((so))', (root,)))
         elif method == 'GetRegisteredEvents':
             invocation.return_value(GLib.Variant('(a(ss))', ([],)))
         else:
@@ -158,20 +161,26 @@ class Desktop:
     def owner(self, name):
         """The connection that has the name, or None."""
         with contextlib.suppress(GLib.Error):
-            return self.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'GetNameOwner',
-                             '(s)', name)[0]
+            return self._call_bus('GetNameOwner', '(s)', name)[0]
         return None
 
+    def _call_bus(self, method, signature, *arguments):
+        return self.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus',
+                         method, signature, *arguments)
+
     def accessibles(self, name, path):
-        """All that an assistive technology is told of the program's windows, from the top and from the left."""
+        """All that an assistive technology is told of the program's windows, from the top left on."""
 
         def ask(interface, method, signature=None, *arguments):
-            return self.call(name, path, f'org.a11y.atspi.{interface}', method, signature, *arguments)[0]
+            return self.call(name, path, interface, method, signature, *arguments)[0]
 
-        text = ask('Text', 'GetText', '(ii)', 0, -1) if 'org.a11y.atspi.Text' in ask('Accessible', 'GetInterfaces') else ''
-        label = self.call(name, path, 'org.freedesktop.DBus.Properties', 'Get', '(ss)', 'org.a11y.atspi.Accessible', 'Name')
-        yield Accessible(ask('Accessible', 'GetRoleName'), label[0], text)
-        for owner, child in ask('Accessible', 'GetChildren'):
+        accessible, text = 'org.a11y.atspi.Accessible', 'org.a11y.atspi.Text'
+        yield Accessible(
+            ask(accessible, 'GetRoleName'),
+            ask('org.freedesktop.DBus.Properties', 'Get', '(ss)', accessible, 'Name'),
+            ask(text, 'GetText', '(ii)', 0, -1) if text in ask(accessible, 'GetInterfaces') else '',
+        )
+        for owner, child in ask(accessible, 'GetChildren'):
             yield from self.accessibles(owner, child)
 
     def picture(self):
@@ -181,17 +190,22 @@ class Desktop:
         header = struct.unpack('>25I', data[:100])
         width, height, stride = header[4], header[5], header[12]
         start = header[0] + 12 * header[19]
-        # Blue, green, red and nothing, as on all machines that are little-endian.
-        lines = [data[start + y * stride:start + y * stride + width * 4] for y in range(height)]
-        pixels = [bytes(channel for x in range(0, width * 4, 4) for channel in line[x:x + 3][::-1]) for line in lines]
-        rows = [y for y, line in enumerate(pixels) if any(line)]
+        # A pixel is blue, green, red and nothing, as on all machines that are little-endian.
+        rgb = bytearray(3 * width * height)
+        for channel in range(3):
+            for y in range(height):
+                line = slice(start + y * stride + 2 - channel, start + y * stride + 4 * width, 4)
+                rgb[3 * width * y + channel:3 * width * (y + 1):3] = data[line]
+        lines = [bytes(rgb[at:at + 3 * width]) for at in range(0, len(rgb), 3 * width)]
+
+        rows = [y for y, line in enumerate(lines) if any(line)]
         if not rows:
             return None
-        left = min((len(line) - len(line.lstrip(b'\0'))) // 3 for line in pixels if any(line))
-        right = max((len(line.rstrip(b'\0')) + 2) // 3 for line in pixels)
-        cut = b''.join(line[left * 3:right * 3] for line in pixels[rows[0]:rows[-1] + 1])
-        return GdkPixbuf.Pixbuf.new_from_bytes(GLib.Bytes.new(cut), GdkPixbuf.Colorspace.RGB, False, 8, right - left,
-                                               rows[-1] - rows[0] + 1, (right - left) * 3)
+        left = min((len(line) - len(line.lstrip(b'\0'))) // 3 for line in lines if any(line))
+        right = max((len(line.rstrip(b'\0')) + 2) // 3 for line in lines)
+        return GdkPixbuf.Pixbuf.new_from_bytes(
+            GLib.Bytes.new(bytes(rgb)), GdkPixbuf.Colorspace.RGB, False, 8, width, height, 3 * width
+        ).new_subpixbuf(left, rows[0], right - left, rows[-1] - rows[0] + 1)
 
 
 @contextlib.contextmanager

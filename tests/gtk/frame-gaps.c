@@ -1,5 +1,5 @@
-/* frame-gaps.c: preloaded into a program for GTK, it asks for a frame after the other while there is a window, and says at
- * its end how much time was between them.
+/* frame-gaps.c: preloaded into a program for GTK, it asks for one frame after the other while there
+ * is a window, and says at its end how much time was between them.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

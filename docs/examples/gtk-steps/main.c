@@ -1,7 +1,7 @@
 /* main.c: a window with a list of steps that run.
  *
- * gtk-steps [--jobs=N] [--steps=N] [COMMAND…]: runs commands for the shell, or else a demonstration. If it runs
- * already, its window gets the commands.
+ * gtk-steps [--jobs=N] [--steps=N] [COMMAND…]: runs commands for the shell, or else a
+ * demonstration. If it runs already, its window gets the commands.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -72,7 +72,8 @@ ignore_cb (GSimpleAction *action,
 {
 }
 
-/* They can also be called over D-Bus, where the state of "summary" is the line that the window shows. */
+/* They can also be called over D-Bus, where the state of "summary" is the line that the window
+ * shows. */
 static void
 startup_cb (GApplication *app)
 {
@@ -133,7 +134,8 @@ command_line_cb (GApplication            *app,
   else if (first && arguments[1] == NULL)
     put_all (window, make_demonstration ());
   for (guint i = 1; arguments[0] != NULL && arguments[i] != NULL; i++)
-    g_action_group_activate_action (G_ACTION_GROUP (app), "add", g_variant_new_string (arguments[i]));
+    g_action_group_activate_action (G_ACTION_GROUP (app), "add",
+                                    g_variant_new_string (arguments[i]));
 
   gtk_window_present (GTK_WINDOW (window));
   return 0;
@@ -146,10 +148,11 @@ main (int    argc,
   static const GOptionEntry options[] =
   {
     { "jobs", 'j', 0, G_OPTION_ARG_INT, NULL, "Run N steps at once", "N" },
-    { "steps", 's', 0, G_OPTION_ARG_INT, NULL, "Run N quick steps, of which one in ten fails", "N" },
+    { "steps", 's', 0, G_OPTION_ARG_INT, NULL, "Run N quick steps; one in ten fails", "N" },
     { NULL }
   };
-  g_autoptr (GtkApplication) app = gtk_application_new ("org.example.GtkSteps", G_APPLICATION_HANDLES_COMMAND_LINE);
+  g_autoptr (GtkApplication) app =
+    gtk_application_new ("org.example.GtkSteps", G_APPLICATION_HANDLES_COMMAND_LINE);
 
   g_application_add_main_option_entries (G_APPLICATION (app), options);
   g_application_set_option_context_parameter_string (G_APPLICATION (app), "[COMMAND…]");

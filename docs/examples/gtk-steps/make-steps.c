@@ -21,7 +21,8 @@ merge_streams (ParallelTask *task)
 ParallelStep *
 make_step_for_command (const char *command)
 {
-  ParallelStep *step = parallel_step_new (merge_streams (parallel_command_task_new_shell (command)), NULL);
+  ParallelTask *task = merge_streams (parallel_command_task_new_shell (command));
+  ParallelStep *step = parallel_step_new (task, NULL);
 
   parallel_step_set_name (step, command);
 
@@ -32,7 +33,8 @@ make_step_for_command (const char *command)
 ParallelStep *
 make_step_again (ParallelStep *step)
 {
-  ParallelStep *again = parallel_step_new (g_object_ref (parallel_step_get_task (step)), parallel_step_get_input (step));
+  ParallelTask *task = g_object_ref (parallel_step_get_task (step));
+  ParallelStep *again = parallel_step_new (task, parallel_step_get_input (step));
   g_autofree char *name = parallel_step_dup_name (step);
 
   parallel_step_set_name (again, name);
@@ -73,7 +75,8 @@ make_demonstration (void)
   g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
   g_auto (GStrv) lines = g_strsplit (g_strchomp (text), "\n", -1);
   GPtrArray *steps = g_ptr_array_new_with_free_func (g_object_unref);
-  ParallelStep *hash = parallel_step_new_string (parallel_function_task_new (hash_zeros, NULL, NULL), "2000");
+  ParallelTask *task = parallel_function_task_new (hash_zeros, NULL, NULL);
+  ParallelStep *hash = parallel_step_new_string (task, "2000");
 
   parallel_step_set_name (hash, "Hash 2 GB of zeros, in a thread of this program");
   g_ptr_array_add (steps, hash);

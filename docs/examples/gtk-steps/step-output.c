@@ -67,7 +67,8 @@ append (StepOutput *self,
       GtkTextIter cut;
 
       gtk_text_buffer_get_start_iter (buffer, &start);
-      gtk_text_buffer_get_iter_at_offset (buffer, &cut, gtk_text_buffer_get_char_count (buffer) - MAX_SHOWN);
+      gtk_text_buffer_get_iter_at_offset (buffer, &cut,
+                                          gtk_text_buffer_get_char_count (buffer) - MAX_SHOWN);
       gtk_text_buffer_delete (buffer, &start, &cut);
     }
 
@@ -75,7 +76,8 @@ append (StepOutput *self,
     gtk_text_view_scroll_mark_onscreen (self->text_view, gtk_text_buffer_get_insert (buffer));
 }
 
-/* The library keeps the output in a file that was never synced, so reading it does not wait for a disk. */
+/* The library keeps the output in a temporary file. Its last bytes are still in memory, so reading
+ * them does not wait for a disk. */
 static void
 read_more (StepOutput   *self,
            ParallelStep *step)
@@ -161,7 +163,8 @@ step_output_class_init (StepOutputClass *klass)
   GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
 
   G_OBJECT_CLASS (klass)->dispose = step_output_dispose;
-  gtk_widget_class_set_template_from_resource (widget_class, "/org/example/GtkSteps/step-output.ui");
+  gtk_widget_class_set_template_from_resource (widget_class,
+                                               "/org/example/GtkSteps/step-output.ui");
   gtk_widget_class_bind_template_child (widget_class, StepOutput, name);
   gtk_widget_class_bind_template_child (widget_class, StepOutput, error);
   gtk_widget_class_bind_template_child (widget_class, StepOutput, text_view);

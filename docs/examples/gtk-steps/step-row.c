@@ -57,7 +57,8 @@ show_elapsed (StepRow      *self,
   gtk_label_set_label (self->elapsed, text);
 }
 
-/* A step that does not say how far it is has a bar that moves while it runs, and is full in the end. */
+/* A step that does not say how far it is has a bar that moves while it runs, and is full in the
+ * end. */
 static void
 show_progress (StepRow      *self,
                ParallelStep *step)
@@ -171,8 +172,10 @@ step_row_init (StepRow *self)
   self->signals = g_signal_group_new (PARALLEL_TYPE_STEP);
   g_signal_connect_swapped (self->signals, "bind", G_CALLBACK (bind_cb), self);
   g_signal_group_connect_swapped (self->signals, "notify::state", G_CALLBACK (state_cb), self);
-  g_signal_group_connect_swapped (self->signals, "notify::progress", G_CALLBACK (progress_cb), self);
-  g_signal_group_connect_swapped (self->signals, "notify::last-line", G_CALLBACK (last_line_cb), self);
+  g_signal_group_connect_swapped (self->signals, "notify::progress",
+                                  G_CALLBACK (progress_cb), self);
+  g_signal_group_connect_swapped (self->signals, "notify::last-line",
+                                  G_CALLBACK (last_line_cb), self);
 }
 
 GtkWidget *

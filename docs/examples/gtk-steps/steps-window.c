@@ -23,15 +23,16 @@ struct _StepsWindow
   StepOutput                   *step_output;
   GtkSingleSelection           *selection;
 
-  /* What was halted takes no more steps, so the next ones get a new runner. The list has those of all. */
+  /* What was halted takes no more steps, so the next ones get a new runner. The list has those of
+   * all. */
   GListStore                   *runners;
-  ParallelBackgroundTaskRunner *runner;         /* the one that takes steps, or NULL; runners has the reference */
+  ParallelBackgroundTaskRunner *runner;         /* the one that takes steps, or NULL; borrowed */
   guint                         max_parallel;   /* 0 for the default */
   guint                         n_put;
   GHashTable                   *retried;        /* of ParallelStep */
 
   guint                         summary;        /* a source, while it is to be brought up to date */
-  guint                         n_awaited;      /* runners that have yet to end, for the window to be closed */
+  guint                         n_awaited;      /* runners that end before the window does */
   gboolean                      closing;
 };
 
@@ -61,8 +62,8 @@ get_n_runners (StepsWindow *self)
   return g_list_model_get_n_items (G_LIST_MODEL (self->runners));
 }
 
-/* The steps go on meanwhile. In this order one that comes from one state into the next is counted twice, rather than
- * taken for a halted one. */
+/* The steps go on meanwhile. In this order one that comes from one state into the next is counted
+ * twice, rather than taken for a halted one. */
 static Counts
 count (StepsWindow *self)
 {
@@ -98,15 +99,17 @@ show_summary (StepsWindow *self)
 {
   Counts counts = count (self);
   g_autofree char *text =
-    g_strdup_printf ("%u running, %u waiting, %" G_GUINT64_FORMAT " succeeded, %" G_GUINT64_FORMAT " failed, "
-                     "%" G_GUINT64_FORMAT " halted",
-                     counts.n_running, counts.n_pending, counts.n_succeeded, counts.n_failed, counts.n_halted);
+    g_strdup_printf ("%u running, %u waiting, %" G_GUINT64_FORMAT " succeeded, "
+                     "%" G_GUINT64_FORMAT " failed, %" G_GUINT64_FORMAT " halted",
+                     counts.n_running, counts.n_pending, counts.n_succeeded, counts.n_failed,
+                     counts.n_halted);
 
   gtk_label_set_label (self->summary_label, text);
   g_simple_action_set_state (get_action (self, "summary"), g_variant_new_string (text));
-  g_simple_action_set_enabled (get_action (self, "halt"), counts.n_pending + counts.n_running > 0);
-  g_simple_action_set_enabled (get_action (self, "retry"),
-                               counts.n_failed + counts.n_halted > g_hash_table_size (self->retried));
+  g_simple_action_set_enabled (get_action (self, "halt"),
+                               counts.n_pending + counts.n_running > 0);
+  g_simple_action_set_enabled (get_action (self, "retry"), counts.n_failed + counts.n_halted >
+                                                           g_hash_table_size (self->retried));
 }
 
 static gboolean
@@ -140,7 +143,8 @@ static void
 bind_cb (GtkSignalListItemFactory *factory,
          GtkListItem              *list_item)
 {
-  step_row_set_step (STEP_ROW (gtk_list_item_get_child (list_item)), gtk_list_item_get_item (list_item));
+  step_row_set_step (STEP_ROW (gtk_list_item_get_child (list_item)),
+                     gtk_list_item_get_item (list_item));
 }
 
 static void
@@ -153,7 +157,8 @@ unbind_cb (GtkSignalListItemFactory *factory,
 static void
 selected_cb (StepsWindow *self)
 {
-  step_output_set_step (self->step_output, gtk_single_selection_get_selected_item (self->selection));
+  step_output_set_step (self->step_output,
+                        gtk_single_selection_get_selected_item (self->selection));
 }
 
 static void
@@ -171,7 +176,8 @@ set_up_list (StepsWindow *self)
   self->runners = g_list_store_new (PARALLEL_TYPE_BACKGROUND_TASK_RUNNER);
   steps = gtk_flatten_list_model_new (g_object_ref (G_LIST_MODEL (self->runners)));
   self->selection = gtk_single_selection_new (G_LIST_MODEL (steps));
-  g_signal_connect_object (self->selection, "notify::selected-item", G_CALLBACK (selected_cb), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (self->selection, "notify::selected-item", G_CALLBACK (selected_cb), self,
+                           G_CONNECT_SWAPPED);
   gtk_list_view_set_model (self->list_view, GTK_SELECTION_MODEL (self->selection));
 }
 
@@ -289,7 +295,8 @@ ended_cb (GObject      *object,
   g_autoptr (StepsWindow) self = user_data;
 
   /* What it says is that the run was halted. */
-  parallel_background_task_runner_wait_finish (PARALLEL_BACKGROUND_TASK_RUNNER (object), result, NULL);
+  parallel_background_task_runner_wait_finish (PARALLEL_BACKGROUND_TASK_RUNNER (object), result,
+                                               NULL);
   if (--self->n_awaited == 0)
     gtk_window_destroy (GTK_WINDOW (self));
 }
