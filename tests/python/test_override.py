@@ -130,3 +130,52 @@ def test_variants_and_bytes():
 def test_the_package_knows_its_steps(capfd):
     parallel_glib.run_parallel_steps([Parallel.Step(echo(), '0'), Parallel.Step.new(echo(), '0')])
     assert capfd.readouterr().out == '0\n0\n'
+
+
+def raise_for(step):
+    if step.get_input() == 'glib':
+        raise GLib.Error('mine', 'my-domain', 5)
+    if step.get_input() == 'other':
+        raise ValueError('two\nlines')
+    return True
+
+
+def call_function(step, _cancellable):
+    return raise_for(step)
+
+
+def start_operation(step, _cancellable):
+    raise_for(step)
+    GLib.idle_add(step.complete)
+
+
+@pytest.mark.parametrize(
+    'task_type, function',
+    [(Parallel.FunctionTask, call_function), (Parallel.AsyncTask, start_operation)],
+)
+def test_what_a_function_raises(task_type, function):
+    runner = Parallel.BackgroundTaskRunner(
+        task_type.new(function),
+        keep_steps=Parallel.KeepSteps.ALL,
+        output_mode=Parallel.OutputMode.NONE,
+    )
+    for input in 'glib', 'other', 'none':
+        runner.put(input)
+    runner.close()
+    with pytest.raises(GLib.Error, match='2 of 3 steps failed'):
+        runner.wait(None)
+    glib, other, none = runner.dup_steps()
+    assert (glib.error.domain, glib.error.code, glib.error.message) == ('my-domain', 5, 'mine')
+    assert other.error.matches(Parallel.run_error_quark(), Parallel.RunError.FAILED)
+    assert other.error.message == 'ValueError: two lines'
+    trace = other.dup_output(Parallel.OutputStream.STDERR).get_data().decode()
+    assert trace.startswith('Traceback') and trace.endswith('ValueError: two\nlines\n')
+    assert 'in raise_for' in trace
+    assert none.get_state() == Parallel.StepState.SUCCEEDED
+
+
+def test_user_data_of_a_function():
+    seen = []
+    task = Parallel.FunctionTask.new(lambda step, _cancellable, *rest: not seen.append(rest), 1, 'b')
+    Parallel.run_steps([Parallel.Step(task)])
+    assert seen == [(1, 'b')]

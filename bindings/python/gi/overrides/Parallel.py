@@ -5,13 +5,16 @@ it is.
 Functions in worker processes are in the package parallel_glib.
 """
 
+import functools
+import traceback
+
 from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import GLib, GObject
 
 Parallel = get_introspection_module('Parallel')
 
-__all__ = ['BackgroundTaskRunner', 'Step', 'run_steps']
+__all__ = ['AsyncTask', 'BackgroundTaskRunner', 'FunctionTask', 'Step', 'run_steps']
 
 
 def _to_python(value):
@@ -41,6 +44,60 @@ def _to_step(step):
     if isinstance(step, (str, bytes)):
         raise TypeError(f'a step is a list of arguments, a task or a Parallel.Step, not {step!r}')
     return Parallel.Step.new(Parallel.CommandTask.new(list(step)), None)
+
+
+def _to_error(step, exception):
+    """The GLib.Error that stands for an exception, whose traceback becomes output of the step."""
+    if isinstance(exception, GLib.Error):
+        return exception
+    trace = ''.join(traceback.format_exception(exception))
+    try:
+        data = GLib.Bytes.new(trace.encode(errors='backslashreplace'))
+        step.write(Parallel.OutputStream.STDERR, data)
+    except GLib.Error:
+        pass  # The step may write no more: it is over, or over its limit.
+    text = ''.join(traceback.format_exception_only(exception)).strip().replace('\n', ' ')
+    return GLib.Error.new_literal(
+        Parallel.run_error_quark(), text.replace('\0', ' '), Parallel.RunError.FAILED
+    )
+
+
+class AsyncTask(Parallel.AsyncTask):
+    """An asynchronous operation."""
+
+    @classmethod
+    def new(cls, start, *user_data):
+        """A task of a function that starts an operation for a step, and returns. What it raises is
+        the step's failure.
+        """
+
+        @functools.wraps(start)
+        def guarded(step, *rest):
+            try:
+                start(step, *rest)
+            except Exception as error:
+                step.fail(_to_error(step, error))
+
+        return Parallel.AsyncTask.new(guarded, *user_data)
+
+
+class FunctionTask(Parallel.FunctionTask):
+    """A function that is called in threads."""
+
+    @classmethod
+    def new(cls, function, *user_data):
+        """A task of a function that returns whether all was well. What it raises is the step's
+        failure.
+        """
+
+        @functools.wraps(function)
+        def guarded(step, *rest):
+            try:
+                return function(step, *rest)
+            except Exception as error:
+                raise _to_error(step, error) from error
+
+        return Parallel.FunctionTask.new(guarded, *user_data)
 
 
 class Step(Parallel.Step):
@@ -127,5 +184,7 @@ def run_steps(steps, max_parallel=0, halt_on_error=False, cancellable=None):
     )
 
 
+AsyncTask = override(AsyncTask)
+FunctionTask = override(FunctionTask)
 Step = override(Step)
 BackgroundTaskRunner = override(BackgroundTaskRunner)
