@@ -196,6 +196,21 @@ def adds_steps(place, command):
         equal([row[0] for row in program.rows()], ['echo one', 'echo two', 'echo three'])
 
 
+def obeys_keys(place, command):
+    with running(place, command, 'echo one', 'echo two') as program:
+        program.await_summary(succeeded=2)
+        # Before that, nobody hears a key.
+        await_picture(place, program)
+        equal(program.text(), 'one\n')
+        place.press('Down')
+        program.await_text('two\n')
+        place.press('Control', 'n')
+        for key in *'echo typed', 'Return':
+            place.press(key)
+        program.await_summary(succeeded=3)
+        equal(program.rows()[2], ('echo typed', 'typed', 'Succeeded'))
+
+
 def retries_what_failed(place, command):
     with running(place, command, 'echo no; false', 'echo yes') as program:
         program.await_summary(succeeded=1, failed=1)
@@ -324,6 +339,7 @@ def measure_frames(place, command, module):
 TESTS = [
     shows_steps,
     adds_steps,
+    obeys_keys,
     retries_what_failed,
     halts,
     follows_output,

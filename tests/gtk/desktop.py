@@ -47,6 +47,9 @@ REGISTRY_OBJECTS = {
     '/org/a11y/atspi/registry/deviceeventcontroller': 'org.a11y.atspi.DeviceEventController',
 }
 
+KEYS = {'Control': 0xffe3, 'Down': 0xff54, 'Return': 0xff0d}
+KEY_LIBRARIES = 'libX11.so.6', 'libXtst.so.6'
+
 PR_SET_CHILD_SUBREAPER = 36
 
 Accessible = collections.namedtuple('Accessible', 'role name text')
@@ -54,7 +57,13 @@ Accessible = collections.namedtuple('Accessible', 'role name text')
 
 def missing():
     """What has to be installed and is not."""
-    return [name for name in ('Xvfb', 'dbus-daemon') if shutil.which(name) is None]
+    lacking = [name for name in ('Xvfb', 'dbus-daemon') if shutil.which(name) is None]
+    for name in KEY_LIBRARIES:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            lacking.append(name)
+    return lacking
 
 
 def adopt_orphans():
@@ -151,6 +160,19 @@ class Desktop:
 
     def close(self):
         self._connection.close_sync(None)
+
+    def press(self, *keys):
+        """Presses keys, each while those before it are held down: characters, or names of KEYS."""
+        x11, test = map(ctypes.CDLL, KEY_LIBRARIES)
+        x11.XOpenDisplay.restype = ctypes.c_void_p
+        display = ctypes.c_void_p(x11.XOpenDisplay(self.environment['DISPLAY'].encode()))
+        symbols = [KEYS[key] if key in KEYS else ord(key) for key in keys]
+        codes = [x11.XKeysymToKeycode(display, ctypes.c_ulong(symbol)) for symbol in symbols]
+        for code in codes:
+            test.XTestFakeKeyEvent(display, code, True, ctypes.c_ulong(0))
+        for code in reversed(codes):
+            test.XTestFakeKeyEvent(display, code, False, ctypes.c_ulong(0))
+        x11.XCloseDisplay(display)
 
     def call(self, name, path, interface, method, signature=None, *arguments):
         parameters = None if signature is None else GLib.Variant(signature, arguments)
