@@ -29,14 +29,14 @@ SUMMARY_DELAY = 100
 # A step may write more than a text view can bear: its last bytes are shown.
 MAX_SHOWN = 64 * 1024
 
-# Word, class and icon.
+# Word, class and icon, which is one of those that GTK has in itself.
 STATES = {
-    Parallel.StepState.PENDING: ('Waiting', 'pending', 'content-loading-symbolic'),
+    Parallel.StepState.PENDING: ('Waiting', 'pending', 'document-open-recent-symbolic'),
     Parallel.StepState.RUNNING: ('Running', 'running', 'media-playback-start-symbolic'),
     Parallel.StepState.SUCCEEDED: ('Succeeded', 'succeeded', 'object-select-symbolic'),
     Parallel.StepState.FAILED: ('Failed', 'failed', 'dialog-error-symbolic'),
     Parallel.StepState.HALTED: ('Halted', 'halted', 'media-playback-stop-symbolic'),
-    Parallel.StepState.SKIPPED: ('Skipped', 'skipped', 'media-skip-forward-symbolic'),
+    Parallel.StepState.SKIPPED: ('Skipped', 'skipped', 'list-remove-symbolic'),
 }
 NOT_DONE = (Parallel.StepState.FAILED, Parallel.StepState.HALTED, Parallel.StepState.SKIPPED)
 

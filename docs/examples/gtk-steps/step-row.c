@@ -23,7 +23,7 @@ struct _StepRow
   guint           tick;       /* a source, while the step runs */
 };
 
-/* By ParallelStepState. */
+/* By ParallelStepState. The icons are among those that GTK has in itself. */
 static const struct
 {
   const char *word;
@@ -31,12 +31,12 @@ static const struct
   const char *icon;
 } states[] =
 {
-  { "Waiting", "pending", "content-loading-symbolic" },
+  { "Waiting", "pending", "document-open-recent-symbolic" },
   { "Running", "running", "media-playback-start-symbolic" },
   { "Succeeded", "succeeded", "object-select-symbolic" },
   { "Failed", "failed", "dialog-error-symbolic" },
   { "Halted", "halted", "media-playback-stop-symbolic" },
-  { "Skipped", "skipped", "media-skip-forward-symbolic" },
+  { "Skipped", "skipped", "list-remove-symbolic" },
 };
 
 G_DEFINE_FINAL_TYPE (StepRow, step_row, GTK_TYPE_BOX)
