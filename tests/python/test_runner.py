@@ -324,3 +324,12 @@ def test_keyword_arguments_cannot_travel(processes):
             queue.put((1,))
     (entry,) = caught.value.failures
     assert (entry.index, entry.kind) == (0, FailureKind.INPUT)
+
+
+def test_iterating_after_all_was_put(backend):
+    runner = BackgroundTaskRunner(abs).configure(return_values=True)
+    with runner as queue:
+        for number in range(2000):
+            queue.put((-number,))
+        queue.close()
+        assert sorted(step.result for step in runner) == list(range(2000))

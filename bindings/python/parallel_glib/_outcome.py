@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._failure import BackgroundFailure, Failure
@@ -68,10 +68,12 @@ class Collector:
         while (step := run.next()) is not None:
             self.add(step)
 
-    def take_ready(self, run: Run) -> None:
-        """Takes note of those that have finished already."""
+    def take_ready(self, run: Run) -> Iterator[FinishedStep]:
+        """Takes note of those that have finished already; gives those that were not skipped."""
         while (step := run.take()) is not None:
             self.add(step)
+            if not step.skipped:
+                yield step
 
     def failure(self) -> BackgroundFailure | None:
         """All the failures, in queue order; those of the workers' ends come last."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import threading
 import warnings
@@ -107,6 +108,8 @@ class BackgroundTaskRunner:
         self._on_step_finished: Callable[[FinishedStep], object] | None = None
         self._run: Run | None = None
         self._iterated = False
+        # What had finished before it was iterated over.
+        self._finished: collections.deque[FinishedStep] = collections.deque()
         self._feeder: Feeder | None = None
         self._collector = Collector()
 
@@ -238,6 +241,8 @@ class BackgroundTaskRunner:
         if run is None:
             raise RuntimeError('the runner was not entered')
         self._iterated = True
+        while self._finished:
+            yield self._finished.popleft()
         while (step := run.next()) is not None:
             self._collector.add(step)
             if not step.skipped:
@@ -292,7 +297,7 @@ class _TakesNowAndThen:
             return
         runner = self._runner()
         if runner is not None and runner._run is not None and not runner._iterated:
-            runner._collector.take_ready(runner._run)
+            runner._finished += runner._collector.take_ready(runner._run)
 
 
 def run_tasks_in_process_pool(
