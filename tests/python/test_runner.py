@@ -326,10 +326,20 @@ def test_keyword_arguments_cannot_travel(processes):
     assert (entry.index, entry.kind) == (0, FailureKind.INPUT)
 
 
-def test_iterating_after_all_was_put(backend):
-    runner = BackgroundTaskRunner(abs).configure(return_values=True)
+@pytest.mark.parametrize('keep_finished', [True, False])
+def test_iterating_over_what_was_before(processes, keep_finished):
+    early = []
+    runner = BackgroundTaskRunner(abs).configure(
+        return_values=True, keep_finished=keep_finished, on_step_finished=early.append
+    )
+    n = 0
     with runner as queue:
-        for number in range(2000):
-            queue.put((-number,))
+        while not early:
+            queue.put((-n,))
+            n += 1
         queue.close()
-        assert sorted(step.result for step in runner) == list(range(2000))
+        n_early = len(early)
+        results = [step.result for step in runner]
+    assert sorted(step.result for step in early) == list(range(n))
+    assert len(results) == (n if keep_finished else n - n_early)
+    assert (early[0].result in results) == keep_finished

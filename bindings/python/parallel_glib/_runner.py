@@ -108,6 +108,7 @@ class BackgroundTaskRunner:
         self._on_step_finished: Callable[[FinishedStep], object] | None = None
         self._run: Run | None = None
         self._iterated = False
+        self._keep_finished = True
         # What had finished before it was iterated over.
         self._finished: collections.deque[FinishedStep] = collections.deque()
         self._feeder: Feeder | None = None
@@ -123,6 +124,7 @@ class BackgroundTaskRunner:
         max_attempts: int = 1,
         max_steps_per_worker: int | None = None,
         return_values: bool = False,
+        keep_finished: bool = True,
         cancellable: Any = None,
         on_step_finished: Callable[[FinishedStep], object] | None = None,
     ) -> BackgroundTaskRunner:
@@ -133,6 +135,8 @@ class BackgroundTaskRunner:
         max_steps_per_worker: after so many a worker is replaced by a fresh one
         return_values: bring the results back, for iteration, on_step_finished and
             `BackgroundFailure.results`
+        keep_finished: keep the steps that finish while others are put, some 300 bytes each, for a
+            later iteration; without it that has only those that finish from then on
 
         >>> from parallel_glib import testing
         >>> with testing.serial(), BackgroundTaskRunner(print).configure(max_attempts=2) as queue:
@@ -154,6 +158,7 @@ class BackgroundTaskRunner:
         )
         self._job = dataclasses.replace(self._job, discard=not return_values)
         self._collector = Collector(return_values, on_step_finished)
+        self._keep_finished = keep_finished
         return self
 
     # As a context manager.
@@ -297,7 +302,9 @@ class _TakesNowAndThen:
             return
         runner = self._runner()
         if runner is not None and runner._run is not None and not runner._iterated:
-            runner._finished += runner._collector.take_ready(runner._run)
+            finished = list(runner._collector.take_ready(runner._run))
+            if runner._keep_finished:
+                runner._finished += finished
 
 
 def run_tasks_in_process_pool(

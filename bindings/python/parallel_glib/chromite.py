@@ -171,6 +171,7 @@ def BackgroundTaskRunner(task: Callable[..., Any], *args: Any, **kwargs: Any) ->
         silence_timeout=SILENT_TIMEOUT,
         exit_timeout=EXIT_TIMEOUT,
     )
+    runner._keep_finished = False
     with _Translated(), runner as queue:
         yield queue
 
