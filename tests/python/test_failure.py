@@ -17,6 +17,7 @@ from parallel_glib import (
     StepAborted,
     UnexpectedExit,
 )
+from parallel_glib._failure import repr_of
 
 
 class TwoArguments(Exception):
@@ -234,3 +235,19 @@ def test_broken_repr_and_str():
     group = BackgroundFailure([failure(Broken(), input=(Broken(),))])
     assert 'str() raised RuntimeError' in str(group)
     pickle.loads(pickle.dumps(group))
+
+
+def test_only_what_is_shown_is_made_into_text():
+    class Item:
+        n_shown = 0
+
+        def __repr__(self):
+            Item.n_shown += 1
+            return 'item'
+
+    assert repr_of([Item()] * 10_000, 20) == '[item, item, item, …'
+    assert repr_of({'key': (b'x' * 10_000, Item())}, 20) == "{'key': (b'xxxxxxxx…"
+    assert Item.n_shown <= 21
+    endless = []
+    endless.append(endless)
+    assert repr_of(endless) == '[[[[[...]]]]]'

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import traceback as _traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -265,10 +266,23 @@ def repr_of(value: Any, limit: int = 200) -> str:
     "'xxxxxxxx…"
     """
     try:
-        text = repr(value)
+        text = repr(_cut(value, limit))
     except Exception as error:  # the user's own __repr__
         text = f'<{type(value).__name__}: repr() raised {type(error).__name__}>'
     return text if len(text) <= limit else text[: limit - 1] + '…'
+
+
+def _cut(value: Any, length: int, depth: int = 3) -> Any:
+    """The beginning of it, where a repr would take long and mostly be dropped."""
+    kind = type(value)
+    if kind in (str, bytes, bytearray):
+        return value[:length]
+    if depth > 0 and kind in (list, tuple):
+        return kind([_cut(item, length, depth - 1) for item in value[:length]])
+    if depth > 0 and kind is dict:
+        items = itertools.islice(value.items(), length)
+        return {key: _cut(item, length, depth - 1) for key, item in items}
+    return value
 
 
 def _headline(failed: int, total: int | None) -> str:
