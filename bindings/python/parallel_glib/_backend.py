@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -161,7 +162,12 @@ def checked_function(what: str, function: Any) -> None:
 
 def is_step(value: Any) -> bool:
     """Whether it is a Parallel.Step, without loading the library for the question."""
+    return _is_step_type(type(value))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_step_type(kind: type) -> bool:
     return any(
         cls.__name__ == 'Step' and cls.__module__ == 'gi.repository.Parallel'
-        for cls in type(value).__mro__
+        for cls in kind.__mro__
     )

@@ -275,6 +275,8 @@ def repr_of(value: Any, limit: int = 200) -> str:
 def _cut(value: Any, length: int, depth: int = 3) -> Any:
     """The beginning of it, where a repr would take long and mostly be dropped."""
     kind = type(value)
+    if kind is int or kind is float:
+        return value
     if kind in (str, bytes, bytearray):
         return value[:length]
     if depth > 0 and kind in (list, tuple):

@@ -26,6 +26,11 @@ from ._wait import Waiter
 # A result from which on it matters how often it is copied: bytes.
 BIG = 65536
 
+# Of what each step needs, since the module of a library looks each name up for a long time.
+_HALTED, _FAILED = Parallel.StepState.HALTED, Parallel.StepState.FAILED
+_Step, _Task = Parallel.Step, Parallel.Task
+_to_bytes = GLib.Bytes.new
+
 
 class ProcessBackend:
     """Makes runs over Parallel.BackgroundTaskRunner."""
@@ -78,6 +83,8 @@ class ProcessRun:
         self._method = settings.start_method or _start.get_start_method()
         self._own_functions = _known_functions(known) if job is None else {}
         self._numbers = {key: _start.INHERITED + i for i, key in enumerate(self._own_functions)}
+        self._encode_input = _encoder(job.function if job is not None else None)
+        self._decode = _decoder(job.function if job is not None else None)
         self._worker_task: Any = None
         self._inbox = _Inbox()
         self._ready: collections.deque[FinishedStep] = collections.deque()
@@ -113,7 +120,7 @@ class ProcessRun:
         # Before the step can have finished.
         self._waiting[number] = (index, work)
         try:
-            if isinstance(value, Parallel.Step):
+            if isinstance(value, _Step):
                 self._runner.put_step(value)
             else:
                 self._runner.put(value)
@@ -191,7 +198,7 @@ class ProcessRun:
         if self._job is None:
             return None
         function = self._job.function
-        if isinstance(function, Parallel.Task):
+        if isinstance(function, _Task):
             return function
         if isinstance(function, Command):
             return _command_task(function)
@@ -266,7 +273,7 @@ class ProcessRun:
         if is_step(function):
             return function
         if function is None:
-            value = self._encode_input(work)
+            value = self._encode_input(work.args)
             if work.name is None:
                 return value
             step = Parallel.Step.new(self._runner.get_task(), value)
@@ -281,20 +288,10 @@ class ProcessRun:
         step.set_name(self._name(work))
         return step
 
-    def _encode_input(self, work: Work) -> Any:
-        assert self._job is not None
-        if isinstance(self._job.function, Command):
-            return _command_input(self._job.function, work.args)
-        if isinstance(self._job.function, Parallel.Task):
-            return work.args[0] if work.args else None
-        if self._job.function is _calls.call:
-            return GLib.Bytes.new(_transport.dumps_call(*work.args))
-        return GLib.Bytes.new(_transport.dumps_input(work.args))
-
     def _encode_call(self, work: Work) -> Any:
         if self._method == 'fork' and id(work) in self._numbers:
-            return GLib.Bytes.new(_transport.dumps_inherited(self._numbers[id(work)]))
-        return GLib.Bytes.new(_transport.dumps_call(work.function, work.args, work.kwargs))
+            return _to_bytes(_transport.dumps_inherited(self._numbers[id(work)]))
+        return _to_bytes(_transport.dumps_call(work.function, work.args, work.kwargs))
 
     def _name(self, work: Work) -> str:
         if work.name is not None:
@@ -334,21 +331,23 @@ class ProcessRun:
 
     def _finished(self, step: Any) -> FinishedStep:
         with self._lock:
-            index, work = self._waiting.pop(step.get_index(), (-1, Work(name=step.dup_name())))
+            put = self._waiting.pop(step.get_index(), None)
+        index, work = put or (-1, Work(name=step.dup_name()))
         name = ONEXIT if index < 0 else self._name(work)
         duration = step.get_elapsed()
         state = step.get_state()
-        if state == Parallel.StepState.HALTED:
+        if state == _HALTED:
             return (
                 self._skipped(index, work) if index >= 0 else FinishedStep(-1, name, skipped=True)
             )
-        if state == Parallel.StepState.FAILED:
+        if state == _FAILED:
             failure = failure_of_step(step, name=name, index=index, input=work.args)
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
         try:
-            result = (
-                self._result(step, work) if self._settings.want_results and index >= 0 else None
-            )
+            result = None
+            if self._settings.want_results and index >= 0:
+                decode = self._decode if work.function is None else _decoder(work.function)
+                result = decode(step, work)
         except (Exception, SystemExit, GeneratorExit) as error:  # of the user's __setstate__
             failure = Failure.from_exception(
                 error,
@@ -361,16 +360,31 @@ class ProcessRun:
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
         return FinishedStep(index, name, work.args, result, duration=duration)
 
-    def _result(self, step: Any, work: Work) -> Any:
-        function = work.function or (self._job and self._job.function)
-        if isinstance(function, Command):
-            streams = (Parallel.OutputStream.STDOUT, Parallel.OutputStream.STDERR)
-            outputs = [step.dup_output(stream).get_data() or b'' for stream in streams]
-            return subprocess.CompletedProcess(function.arguments(*work.args), 0, *outputs)
-        value = step.get_result()
-        if is_step(function) or isinstance(function, Parallel.Task):
-            return value
-        return _loads(value)
+
+def _encoder(function: Any) -> Callable[[tuple[Any, ...]], Any]:
+    """What makes the arguments of a step of this function the value that the library is given."""
+    if isinstance(function, Command):
+        return lambda args: _command_input(function, args)
+    if isinstance(function, _Task):
+        return lambda args: args[0] if args else None
+    if function is _calls.call:
+        return lambda args: _to_bytes(_transport.dumps_call(*args))
+    return lambda args: _to_bytes(_transport.dumps_input(args))
+
+
+def _decoder(function: Any) -> Callable[[Any, Work], Any]:
+    """What takes the result of a step of this function."""
+    if isinstance(function, Command):
+        return lambda step, work: _completed_process(function, step, work)
+    if is_step(function) or isinstance(function, _Task):
+        return lambda step, _work: step.get_result()
+    return lambda step, _work: _loads(step.get_result())
+
+
+def _completed_process(command: Command, step: Any, work: Work) -> Any:
+    streams = (Parallel.OutputStream.STDOUT, Parallel.OutputStream.STDERR)
+    outputs = [step.dup_output(stream).get_data() or b'' for stream in streams]
+    return subprocess.CompletedProcess(command.arguments(*work.args), 0, *outputs)
 
 
 def _loads(value: Any) -> Any:
