@@ -35,6 +35,10 @@ G_STATIC_ASSERT (sizeof (Info) == 64);
 #define LOOK_INTERVAL G_USEC_PER_SEC
 #define N_LOOKS       2
 
+/* How many children have to end as they should, until one that was never seen is believed. Of two who wait,
+ * either may be the first. */
+#define N_TRIALS 4
+
 /* How often it is looked for a child without GLib, where the kernel cannot tell. */
 #define REAP_INTERVAL (20 * 1000)
 
@@ -46,6 +50,9 @@ typedef struct
   GCancellable     *cancellable;  /* of GLib's wait, while it may have to be given up */
   GSource          *timer;        /* the same */
   guint             n_gone;       /* looks that found no process */
+  gboolean          unseen;       /* it was gone before it could be looked at */
+  gboolean          is_trial;
+  guint             n_trials;
   ParallelExitFunc  callback;     /* NULL once it was called */
   gpointer          user_data;
 } ExitWatch;
@@ -54,6 +61,8 @@ typedef struct
 static gboolean no_info;
 
 static gboolean thief_known;
+
+static ParallelExitTrial start_trial;
 
 static void
 clear_timer (ExitWatch *watch)
@@ -150,6 +159,7 @@ open_process (ExitWatch *watch)
   watch->fd = (int) syscall (SYS_pidfd_open, watch->pid, 0);
   if (watch->fd < 0)
     {
+      watch->unseen = !no_info;
       watch->cancellable = g_cancellable_new ();
       watch->timer = parallel_engine_add_timer (g_get_monotonic_time () + LOOK_INTERVAL, look_cb, watch);
     }
@@ -158,6 +168,34 @@ open_process (ExitWatch *watch)
       no_info = TRUE;
       parallel_fd_clear (&watch->fd);
     }
+}
+
+/* ---- what nobody saw ---- */
+
+static void try_or_tell (ExitWatch *watch);
+
+static void
+trial_ended_cb (int      pid,
+                int      wait_status,
+                gpointer user_data)
+{
+  ExitWatch *watch = user_data;
+
+  watch->n_trials++;
+  if (wait_status == PARALLEL_EXIT_LOST || wait_status == 0)
+    parallel_exit_report_thief ();
+  try_or_tell (watch);
+}
+
+/* A success that may be another's theft. It is the last thing that is done with the watch. */
+static void
+try_or_tell (ExitWatch *watch)
+{
+  if (!thief_known && watch->n_trials < N_TRIALS && start_trial != NULL && start_trial (trial_ended_cb, watch))
+    return;
+
+  tell (watch, thief_known ? PARALLEL_EXIT_LOST : 0);
+  exit_watch_free (watch);
 }
 
 /* ---- what GLib tells ---- */
@@ -170,8 +208,18 @@ subprocess_exited_cb (GObject      *source,
   GSubprocess *subprocess = G_SUBPROCESS (source);
   ExitWatch *watch = user_data;
 
-  if (g_subprocess_wait_finish (subprocess, result, NULL))
-    tell (watch, verify (watch, g_subprocess_get_status (subprocess)));
+  if (g_subprocess_wait_finish (subprocess, result, NULL) && watch->callback != NULL)
+    {
+      int wait_status = verify (watch, g_subprocess_get_status (subprocess));
+
+      clear_timer (watch);
+      if (wait_status == 0 && watch->unseen && !watch->is_trial)
+        {
+          try_or_tell (watch);
+          return;
+        }
+      tell (watch, wait_status);
+    }
   exit_watch_free (watch);
 }
 
@@ -233,16 +281,18 @@ watch_child (ExitWatch *watch)
   g_source_attach (source, g_main_context_get_thread_default ());
 }
 
-void
-parallel_exit_watch (GSubprocess      *subprocess,
-                     int               pid,
-                     ParallelExitFunc  callback,
-                     gpointer          user_data)
+static void
+watch_exit (GSubprocess      *subprocess,
+            int               pid,
+            gboolean          is_trial,
+            ParallelExitFunc  callback,
+            gpointer          user_data)
 {
   ExitWatch *watch = g_new0 (ExitWatch, 1);
 
   watch->pid = pid;
   watch->fd = -1;
+  watch->is_trial = is_trial;
   watch->callback = callback;
   watch->user_data = user_data;
 
@@ -253,7 +303,33 @@ parallel_exit_watch (GSubprocess      *subprocess,
     }
   if (pid != 0)
     open_process (watch);
+  else
+    watch->unseen = !no_info;
   g_subprocess_wait_async (subprocess, watch->cancellable, subprocess_exited_cb, watch);
+}
+
+void
+parallel_exit_watch (GSubprocess      *subprocess,
+                     int               pid,
+                     ParallelExitFunc  callback,
+                     gpointer          user_data)
+{
+  watch_exit (subprocess, pid, FALSE, callback, user_data);
+}
+
+void
+parallel_exit_watch_trial (GSubprocess      *subprocess,
+                           int               pid,
+                           ParallelExitFunc  callback,
+                           gpointer          user_data)
+{
+  watch_exit (subprocess, pid, TRUE, callback, user_data);
+}
+
+void
+parallel_exit_set_trial (ParallelExitTrial trial)
+{
+  start_trial = trial;
 }
 
 gboolean

@@ -28,6 +28,20 @@ void parallel_exit_watch (GSubprocess      *subprocess,
                           ParallelExitFunc  callback,
                           gpointer          user_data);
 
+/* The same for a child that never ends with success, so that one that seems to shows that exit statuses
+ * are lost. */
+void parallel_exit_watch_trial (GSubprocess      *subprocess,
+                                int               pid,
+                                ParallelExitFunc  callback,
+                                gpointer          user_data);
+
+/* What starts such a child, and has it watched; FALSE if it cannot. It is used when a child had been waited
+ * for before it could be looked at, and seems to have ended with success: then nothing else would
+ * tell that this was somebody else's doing. */
+typedef gboolean (*ParallelExitTrial) (ParallelExitFunc callback,
+                                       gpointer         user_data);
+void parallel_exit_set_trial (ParallelExitTrial trial);
+
 /* Whether something else in this program is known to wait for children that are not its own, and
  * that it is. */
 gboolean parallel_exit_knows_thief  (void);

@@ -160,7 +160,9 @@ prepare (void)
 }
 
 static gboolean
-spawn (int stdin_fd)
+spawn (int              stdin_fd,
+       ParallelExitFunc callback,
+       gpointer         user_data)
 {
   static const char mode[] = { PARALLEL_EXEC_VERSION, PARALLEL_EXEC_GUARD, '\0' };
   static const int inherited[2] = { -1, -1 };
@@ -178,8 +180,23 @@ spawn (int stdin_fd)
     return FALSE;
 
   identifier = subprocess != NULL ? g_subprocess_get_identifier (subprocess) : NULL;
-  parallel_exit_watch (subprocess, identifier != NULL ? atoi (identifier) : pid, started_cb, NULL);
+  parallel_exit_watch_trial (subprocess, identifier != NULL ? atoi (identifier) : pid, callback, user_data);
   return TRUE;
+}
+
+/* A guardian that has nobody to guard: its pipe ends at once. */
+static gboolean
+start_trial (ParallelExitFunc callback,
+             gpointer         user_data)
+{
+  int read_fd;
+  int write_fd;
+
+  if (!parallel_fd_open_pipe (&read_fd, &write_fd, 0))
+    return FALSE;
+  close (write_fd);
+
+  return spawn (read_fd, callback, user_data);
 }
 
 static gboolean
@@ -198,7 +215,8 @@ start (void)
 
   if (!parallel_exit_check_child_signal (NULL) || !parallel_fd_open_pipe (&read_fd, &write_fd, O_NONBLOCK))
     return FALSE;
-  if (!spawn (read_fd))
+  parallel_exit_set_trial (start_trial);
+  if (!spawn (read_fd, started_cb, NULL))
     {
       close (write_fd);
       return FALSE;
