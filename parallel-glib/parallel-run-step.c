@@ -6,15 +6,46 @@
 #include "parallel-run.h"
 
 #include "parallel-engine.h"
-#include "parallel-failure.h"
 #include "parallel-run-error.h"
 #include "parallel-task-private.h"
 
-/* Attempts: how an item begins, what its step reports, and what becomes of it in the end. */
+/* Attempts: how an item begins, and what its step reports; what becomes of it in the end is in
+ * parallel-run-settle.c.
+ *
+ * Between two short functions the run's mutex is what threads wait for. So a step that is started
+ * and succeeds takes it no more often than it must: to be claimed, to be made, to be told what it
+ * begins with, to see whether it is still wanted, and to be settled. */
 
-ParallelStep *
-parallel_run_dup_step (ParallelRun  *run,
-                       ParallelItem *item)
+/* What a step begins with, as it is at one moment. */
+typedef struct
+{
+  ParallelStepLimits limits;
+  gboolean           listens;   /* somebody wants to know that it starts */
+} Terms;
+
+static gboolean
+listens_locked (ParallelRun  *run,
+                ParallelStep *step)
+{
+  return run->owner != NULL &&
+         (g_atomic_int_get (&step->watched) || run->model_active ||
+          parallel_run_listens_locked (run, PARALLEL_LISTENS_STARTED));
+}
+
+static void
+get_terms_locked (ParallelRun  *run,
+                  ParallelStep *step,
+                  Terms        *terms)
+{
+  terms->limits = parallel_step_get_limits (step, &run->config.limits);
+  terms->listens = listens_locked (run, step);
+}
+
+/* The step of an item, which is made if there is none yet; and, unless @terms is NULL, those. */
+static ParallelStep *
+dup_step (ParallelRun  *run,
+          ParallelItem *item,
+          Terms        *terms)
 {
   g_autoptr (ParallelStep) spare = NULL;
   g_autoptr (ParallelTask) task = NULL;
@@ -22,10 +53,14 @@ parallel_run_dup_step (ParallelRun  *run,
   GValue input = G_VALUE_INIT;
 
   parallel_run_lock (run);
-  if (item->step != NULL)
-    step = g_object_ref (item->step);
-  else
+  if (item->step == NULL)
     task = g_object_ref (item->onexit ? run->onexit_task : run->task);
+  else
+    {
+      step = g_object_ref (item->step);
+      if (terms != NULL)
+        get_terms_locked (run, step, terms);
+    }
   parallel_run_unlock (run);
 
   if (step != NULL)
@@ -49,9 +84,18 @@ parallel_run_dup_step (ParallelRun  *run,
       item->step = g_steal_pointer (&spare);
     }
   step = g_object_ref (item->step);
+  if (terms != NULL)
+    get_terms_locked (run, step, terms);
   parallel_run_unlock (run);
 
   return step;
+}
+
+ParallelStep *
+parallel_run_dup_step (ParallelRun  *run,
+                       ParallelItem *item)
+{
+  return dup_step (run, item, NULL);
 }
 
 void
@@ -79,9 +123,10 @@ parallel_run_drop_item (ParallelRun  *run,
 
 static ParallelStep *
 borrow_step (ParallelRun  *run,
-             ParallelItem *item)
+             ParallelItem *item,
+             Terms        *terms)
 {
-  ParallelStep *step = parallel_run_dup_step (run, item);
+  ParallelStep *step = dup_step (run, item, terms);
 
   g_object_unref (step);
   return step;
@@ -96,23 +141,30 @@ get_limits (ParallelRun  *run,
   return parallel_step_get_limits (step, &config.limits);
 }
 
-/* The owner is told when somebody may be looking. */
-static void
-post_started (ParallelRun  *run,
-              ParallelStep *step)
+static gboolean
+listens (ParallelRun  *run,
+         ParallelStep *step)
 {
-  gboolean listens;
+  gboolean answer;
 
   parallel_run_lock (run);
-  listens = run->owner != NULL &&
-            (g_atomic_int_get (&step->watched) || run->model_active ||
-             parallel_run_listens_locked (run, PARALLEL_LISTENS_STARTED));
-  if (listens)
-    g_atomic_int_set (&step->watched, TRUE);
+  answer = listens_locked (run, step);
   parallel_run_unlock (run);
 
-  if (!listens)
+  return answer;
+}
+
+/* The owner is told when somebody may be looking. Who has got the step after its terms were made, and
+ * before it began, has seen it wait. */
+static void
+post_started (ParallelRun  *run,
+              ParallelStep *step,
+              gboolean      known)
+{
+  if (!known && !(g_atomic_int_get (&step->watched) && listens (run, step)))
     return;
+
+  g_atomic_int_set (&step->watched, TRUE);
   parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE | PARALLEL_STEP_CHANGED_NAME);
   parallel_run_post (run, PARALLEL_EVENT_STEP_STARTED, NULL, step, FALSE);
 }
@@ -144,6 +196,10 @@ parallel_run_skip_if_halted (ParallelRun  *run,
   ParallelActions actions = { NULL };
   gboolean halted;
 
+  /* One that comes a moment later finds the step among what runs. */
+  if (g_atomic_int_get ((int *) &run->halt) == PARALLEL_RUN_GOES_ON)
+    return FALSE;
+
   parallel_run_lock (run);
   halted = run->halt != PARALLEL_RUN_GOES_ON && !item->onexit &&
            (item->step == NULL || parallel_step_get_attempt (item->step) == 0);
@@ -172,20 +228,32 @@ parallel_run_skip_if_halted (ParallelRun  *run,
 /* What runs is kept alive by its item in the list of what runs, until it is told to have ended.
  * To hold a reference of one's own beyond that would let the step outlive its run by a moment,
  * which a user who looks would see. */
+static ParallelStep *
+begin_item (ParallelRun  *run,
+            ParallelItem *item,
+            GCancellable *cancellable,
+            Terms        *terms)
+{
+  ParallelStep *step = borrow_step (run, item, terms);
+
+  parallel_step_begin (step, cancellable, &terms->limits,
+                       item->worker != NULL ? parallel_worker_thread_get_tid (item->worker) : 0);
+  if (item->onexit)
+    parallel_step_begin_leaving (step);
+
+  return step;
+}
+
 ParallelStep *
 parallel_run_begin_item (ParallelRun        *run,
                          ParallelItem       *item,
                          GCancellable       *cancellable,
                          ParallelStepLimits *limits)
 {
-  ParallelStep *step = borrow_step (run, item);
+  Terms terms;
+  ParallelStep *step = begin_item (run, item, cancellable, &terms);
 
-  *limits = get_limits (run, step);
-  parallel_step_begin (step, cancellable, limits,
-                       item->worker != NULL ? parallel_worker_thread_get_tid (item->worker) : 0);
-  if (item->onexit)
-    parallel_step_begin_leaving (step);
-
+  *limits = terms.limits;
   return step;
 }
 
@@ -216,21 +284,21 @@ parallel_run_start_item (ParallelRun  *run,
 {
   ParallelStep *step;
   ParallelTask *task;
-  ParallelStepLimits limits;
+  Terms terms;
 
   if (parallel_run_skip_if_halted (run, item))
     return;
 
-  step = parallel_run_begin_item (run, item, cancellable, &limits);
+  step = begin_item (run, item, cancellable, &terms);
   task = parallel_step_get_task (step);
   if (parallel_task_get_place (task) != PARALLEL_TASK_PLACE_ENGINE)
-    post_started (run, step);
+    post_started (run, step, terms.listens);
 
   if (parallel_run_is_unwanted (run, item))
     parallel_step_end (step, parallel_run_unwanted_error ());
   else
     {
-      parallel_run_watch (run, step, &limits);
+      parallel_run_watch (run, step, &terms.limits);
       parallel_task_start (task, step);
     }
 }
@@ -240,11 +308,11 @@ parallel_run_fail_item (ParallelRun  *run,
                         ParallelItem *item,
                         GError       *error)
 {
-  ParallelStep *step = borrow_step (run, item);
-  ParallelStepLimits limits = get_limits (run, step);
+  Terms terms;
+  ParallelStep *step = borrow_step (run, item, &terms);
 
-  parallel_step_begin (step, NULL, &limits, 0);
-  post_started (run, step);
+  parallel_step_begin (step, NULL, &terms.limits, 0);
+  post_started (run, step, terms.listens);
   parallel_step_end (step, error);
 }
 
@@ -266,7 +334,7 @@ static void
 host_started (gpointer      host,
               ParallelStep *step)
 {
-  post_started (host, step);
+  post_started (host, step, listens (host, step));
 }
 
 static ParallelOutput *
@@ -339,284 +407,14 @@ host_changed (gpointer      host,
   parallel_run_post (host, PARALLEL_EVENT_STEP_CHANGED, NULL, step, FALSE);
 }
 
-/* ---- the end of an attempt ---- */
-
-static gboolean
-will_retry_locked (ParallelRun              *run,
-                   ParallelItem             *item,
-                   const ParallelStepLimits *limits,
-                   const GError             *error)
-{
-  return error != NULL &&
-         run->halt == PARALLEL_RUN_GOES_ON &&
-         !item->cancelled && !item->onexit &&
-         !item->step->abandoned &&
-         !g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED) &&
-         (int) parallel_step_get_attempt (item->step) < limits->max_attempts;
-}
-
-/* Back to the queue, at once or after a delay. Takes @error. */
-static void
-retry (ParallelRun              *run,
-       ParallelItem             *item,
-       const ParallelStepLimits *limits,
-       GError                   *error)
-{
-  ParallelActions actions = { NULL };
-
-  parallel_sequencer_retract (run->sequencer, item->index);
-  parallel_step_begin_again (item->step, error);
-  if (parallel_step_mark_changed (item->step, PARALLEL_STEP_CHANGED_STATE))
-    parallel_run_post (run, PARALLEL_EVENT_STEP_CHANGED, NULL, item->step, FALSE);
-
-  parallel_run_lock (run);
-  parallel_item_list_remove (&run->running, item);
-  item->running = FALSE;
-  if (limits->retry_delay > 0 && run->halt == PARALLEL_RUN_GOES_ON)
-    {
-      parallel_item_list_push_tail (&run->delayed, item);
-      parallel_item_ref (item);
-    }
-  else
-    {
-      parallel_queue_push_head (&run->pending, item);
-      item = NULL;
-    }
-  parallel_run_dispatch_locked (run, &actions);
-  parallel_run_unlock (run);
-
-  parallel_run_act (run, &actions);
-  if (item != NULL)
-    parallel_run_delay (run, item, limits->retry_delay);
-}
-
-static ParallelStepState
-state_for_locked (ParallelRun  *run,
-                  const GError *error)
-{
-  if (error == NULL)
-    return PARALLEL_STEP_STATE_SUCCEEDED;
-  if (run->halt == PARALLEL_RUN_HALTED_NOW &&
-      g_error_matches (error, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_HALTED))
-    return PARALLEL_STEP_STATE_HALTED;
-
-  return PARALLEL_STEP_STATE_FAILED;
-}
-
-static gboolean
-is_kept_locked (ParallelRun       *run,
-                ParallelStepState  state)
-{
-  switch (run->config.keep)
-    {
-    case PARALLEL_KEEP_STEPS_ALL:
-    case PARALLEL_KEEP_STEPS_UNTIL_TAKEN:
-      return TRUE;
-    case PARALLEL_KEEP_STEPS_NONE:
-      return FALSE;
-    case PARALLEL_KEEP_STEPS_FAILED:
-    default:
-      return state == PARALLEL_STEP_STATE_FAILED;
-    }
-}
-
-static gboolean
-wants_to_take_locked (ParallelRun *run)
-{
-  return run->taking || run->config.keep == PARALLEL_KEEP_STEPS_UNTIL_TAKEN;
-}
-
-static void
-count_locked (ParallelRun       *run,
-              ParallelItem      *item,
-              ParallelStepState  state,
-              char              *failure)
-{
-  if (state == PARALLEL_STEP_STATE_FAILED)
-    {
-      run->n_failed++;
-      parallel_failure_line_add (run->failure_lines, item->index, failure);
-    }
-  else if (state == PARALLEL_STEP_STATE_HALTED)
-    run->n_halted++;
-  else if (!item->onexit)
-    run->n_succeeded++;
-}
-
-typedef struct
-{
-  gboolean kept;
-  gboolean taken;     /* next() will want it */
-  gboolean halts;
-} Settled;
-
-/* Posted before anything else can start in the slot, so that events come in the order of things. The
- * mailbox is open under the lock, since the owner is there. */
-static void
-tell_finished_locked (ParallelRun  *run,
-                      ParallelItem *item,
-                      gboolean      removed)
-{
-  ParallelStep *step = item->step;
-
-  if (run->owner == NULL ||
-      !(g_atomic_int_get (&step->watched) || run->model_active ||
-        parallel_run_listens_locked (run, PARALLEL_LISTENS_FINISHED)))
-    return;
-
-  g_atomic_int_set (&step->watched, TRUE);
-  parallel_step_mark_changed (step, PARALLEL_STEP_CHANGED_STATE);
-  parallel_run_post (run, PARALLEL_EVENT_STEP_FINISHED, item, step, removed);
-}
-
-gboolean
-parallel_run_settle_delayed_locked (ParallelRun  *run,
-                                    ParallelItem *item)
-{
-  parallel_step_settle (item->step, PARALLEL_STEP_STATE_HALTED, parallel_run_halted_error ());
-  run->n_halted++;
-  item->kept = is_kept_locked (run, PARALLEL_STEP_STATE_HALTED);
-  if (item->kept)
-    parallel_item_list_push_tail (&run->kept, item);
-  tell_finished_locked (run, item, !item->kept);
-  if (run->owner != NULL && wants_to_take_locked (run))
-    g_queue_push_tail (&run->ready, parallel_item_ref (item));
-
-  return item->kept;
-}
-
-/* Takes the item out of what runs. Without a listener, a keeper or a taker the run lets go of
- * it. */
-static Settled
-settle_locked (ParallelRun       *run,
-               ParallelItem      *item,
-               ParallelStepState  state,
-               char              *failure,
-               ParallelActions   *actions)
-{
-  Settled settled = { FALSE };
-
-  parallel_item_list_remove (&run->running, item);
-  item->running = FALSE;
-  item->worker = NULL;
-  count_locked (run, item, state, failure);
-  parallel_run_hold (run);
-
-  settled.kept = is_kept_locked (run, state);
-  if (settled.kept)
-    {
-      item->kept = TRUE;
-      parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
-    }
-  settled.taken = wants_to_take_locked (run);
-  tell_finished_locked (run, item, !settled.kept);
-  settled.halts = state == PARALLEL_STEP_STATE_FAILED && run->config.halt_on_error &&
-                  run->halt == PARALLEL_RUN_GOES_ON;
-  if (settled.halts)
-    return settled;   /* nothing starts any more */
-
-  parallel_run_dispatch_locked (run, actions);
-  parallel_run_poke_locked (run, actions);
-  return settled;
-}
-
-static void
-close_outputs (ParallelRun  *run,
-               ParallelItem *item,
-               gboolean      printed)
-{
-  ParallelOutput *outputs[PARALLEL_N_PARTS];
-
-  parallel_step_dup_outputs (item->step, outputs);
-  for (guint i = 0; i < PARALLEL_N_PARTS; i++)
-    if (outputs[i] != NULL)
-      {
-        parallel_output_close (outputs[i]);
-        parallel_output_unref (outputs[i]);
-      }
-
-  if (printed)
-    parallel_sequencer_done (run->sequencer, item->index);
-  else
-    parallel_sequencer_discard (run->sequencer, item->index);
-}
-
-/* Gives the reference to an item to next(), as the last thing, so that whoever takes it has it
- * for himself. */
-static void
-offer (ParallelRun  *run,
-       ParallelItem *item)
-{
-  ParallelActions actions = { NULL };
-
-  parallel_run_lock (run);
-  if (run->owner != NULL)
-    g_queue_push_tail (&run->ready, g_steal_pointer (&item));
-  parallel_run_poke_locked (run, &actions);
-  parallel_run_unlock (run);
-
-  parallel_run_act (run, &actions);
-  if (item != NULL)
-    parallel_run_drop_item (run, item);
-}
-
-/* The last state of an item. Takes @error. */
-static void
-settle (ParallelRun  *run,
-        ParallelItem *item,
-        GError       *error)
-{
-  ParallelStepState state;
-  ParallelActions actions = { NULL };
-  g_autofree char *failure = NULL;
-  ParallelStep *step = item->step;
-  Settled settled;
-
-  parallel_run_lock (run);
-  state = state_for_locked (run, error);
-  if (step->abandoned)
-    parallel_worker_thread_abandon_locked (run, item);
-  parallel_run_unlock (run);
-
-  close_outputs (run, item, state != PARALLEL_STEP_STATE_HALTED);
-  parallel_step_settle (step, state, error);
-  if (state == PARALLEL_STEP_STATE_FAILED)
-    failure = parallel_failure_describe (step);
-
-  parallel_run_lock (run);
-  settled = settle_locked (run, item, state, failure, &actions);
-  parallel_run_unlock (run);
-
-  parallel_run_act (run, &actions);
-  if (settled.taken)
-    offer (run, item);
-  else
-    parallel_run_drop_item (run, item);
-  if (settled.halts)
-    parallel_run_halt (run, PARALLEL_HALT_NOW);
-  parallel_run_release (run);
-}
+/* ---- the table ---- */
 
 static void
 host_ended (gpointer      host,
             ParallelStep *step,
             GError       *error)
 {
-  ParallelRun *run = host;
-  ParallelItem *item = parallel_step_get_item (step);
-  ParallelStepLimits limits = get_limits (run, step);
-  gboolean again;
-
-  parallel_run_unwatch (step);
-
-  parallel_run_lock (run);
-  again = will_retry_locked (run, item, &limits, error);
-  parallel_run_unlock (run);
-
-  if (again)
-    retry (run, item, &limits, error);
-  else
-    settle (run, item, error);
+  parallel_run_end_attempt (host, step, error);
 }
 
 const ParallelStepHost parallel_run_step_host =

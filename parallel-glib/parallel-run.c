@@ -652,7 +652,7 @@ halt (ParallelRun     *run,
       g_clear_error (&error);
       return;
     }
-  run->halt = mode;
+  g_atomic_int_set ((int *) &run->halt, mode);   /* it is also looked at without the lock */
   if (run->end_error == NULL)
     run->end_error = g_steal_pointer (&error);
   had_delays = run->delayed.length > 0;

@@ -261,7 +261,7 @@ gboolean      parallel_run_head_is_for_thread_locked (ParallelRun *run);
 void          parallel_run_mark_running_locked (ParallelRun    *run,
                                                 ParallelItem   *item);
 
-/* parallel-run-step.c: attempts, their begin and their end. */
+/* parallel-run-step.c and parallel-run-settle.c: attempts, their begin and their end. */
 extern const ParallelStepHost parallel_run_step_host;
 
 /* Keeps the run from being over until it is released: for what has still to be posted, the ends of
@@ -293,6 +293,10 @@ GError       *parallel_run_unwanted_error (void);
 /* Ends an item that could not be started. Takes @error. */
 void          parallel_run_fail_item      (ParallelRun      *run,
                                            ParallelItem     *item,
+                                           GError           *error);
+/* Ends an attempt: it is tried again, or settled. Takes @error, which is NULL if all was well. */
+void          parallel_run_end_attempt    (ParallelRun      *run,
+                                           ParallelStep     *step,
                                            GError           *error);
 /* Drops a reference in the owner's context, or here where nobody can see the difference. */
 void          parallel_run_drop_step      (ParallelRun      *run,
