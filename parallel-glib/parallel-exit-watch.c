@@ -39,6 +39,9 @@ G_STATIC_ASSERT (sizeof (Info) == 64);
  * either may be the first. */
 #define N_TRIALS 4
 
+/* How long the answer is believed: on a busy machine many short programs are never seen. */
+#define TRIAL_INTERVAL G_USEC_PER_SEC
+
 /* How often it is looked for a child without GLib, where the kernel cannot tell. */
 #define REAP_INTERVAL (20 * 1000)
 
@@ -63,6 +66,9 @@ static gboolean no_info;
 static gboolean thief_known;
 
 static ParallelExitTrial start_trial;
+
+/* Until when what was not seen is believed; monotonic time. */
+static gint64 believed_until;
 
 static void
 clear_timer (ExitWatch *watch)
@@ -191,7 +197,12 @@ trial_ended_cb (int      pid,
 static void
 try_or_tell (ExitWatch *watch)
 {
-  if (!thief_known && watch->n_trials < N_TRIALS && start_trial != NULL && start_trial (trial_ended_cb, watch))
+  gint64 now = g_get_monotonic_time ();
+
+  if (watch->n_trials == N_TRIALS)
+    believed_until = now + TRIAL_INTERVAL;
+  else if (!thief_known && now >= believed_until && start_trial != NULL &&
+           start_trial (trial_ended_cb, watch))
     return;
 
   tell (watch, thief_known ? PARALLEL_EXIT_LOST : 0);
