@@ -18,21 +18,6 @@ echo (ParallelStep  *step,
 }
 
 static void
-put_numbers (ParallelBackgroundTaskRunner *runner,
-             guint                         n)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-
-  g_value_init (&value, G_TYPE_INT);
-  for (guint i = 0; i < n; i++)
-    {
-      g_value_set_int (&value, i);
-      if (!parallel_background_task_runner_put (runner, &value, NULL))
-        g_error ("The queue took no input");
-    }
-}
-
-static void
 check_results (ParallelBackgroundTaskRunner *runner,
                guint                         n)
 {
@@ -55,7 +40,7 @@ run_kept (guint n)
 
   parallel_background_task_runner_set_keep_steps (runner, PARALLEL_KEEP_STEPS_ALL);
   start = bench_now ();
-  put_numbers (runner, n);
+  bench_put_numbers (runner, n);
   bench_wait (runner);
   start = bench_now () - start;
   check_results (runner, n);
@@ -70,7 +55,7 @@ run_plain (guint n)
     bench_runner (parallel_function_task_new (echo, NULL, NULL));
   double start = bench_now ();
 
-  put_numbers (runner, n);
+  bench_put_numbers (runner, n);
   bench_wait (runner);
   if (parallel_background_task_runner_get_n_succeeded (runner) != n)
     g_error ("Not all steps have succeeded");
@@ -100,7 +85,7 @@ run_handled (guint n)
   double start = bench_now ();
 
   g_signal_connect (runner, "step-finished", G_CALLBACK (step_finished_cb), &sum);
-  put_numbers (runner, n);
+  bench_put_numbers (runner, n);
   bench_wait (runner);
   if (sum != sum_below (n))
     g_error ("The handler has seen something else");

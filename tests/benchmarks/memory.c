@@ -25,20 +25,6 @@ in_use (void)
 }
 
 static void
-put_numbers (ParallelBackgroundTaskRunner *runner,
-             guint                         n)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-
-  g_value_init (&value, G_TYPE_INT);
-  for (guint i = 0; i < n; i++)
-    {
-      g_value_set_int (&value, i);
-      parallel_background_task_runner_put (runner, &value, NULL);
-    }
-}
-
-static void
 run_queued (guint n)
 {
   g_autoptr (ParallelBackgroundTaskRunner) runner =
@@ -47,9 +33,9 @@ run_queued (guint n)
   double after;
 
   parallel_background_task_runner_pause (runner);
-  put_numbers (runner, 1);
+  bench_put_numbers (runner, 1);
   before = in_use ();
-  put_numbers (runner, n);
+  bench_put_numbers (runner, n);
   after = in_use ();
   parallel_background_task_runner_resume (runner);
   bench_wait (runner);
@@ -65,7 +51,7 @@ run_finished (guint n)
 
   parallel_background_task_runner_set_keep_steps (runner, PARALLEL_KEEP_STEPS_ALL);
   before = in_use ();
-  put_numbers (runner, n);
+  bench_put_numbers (runner, n);
   bench_wait (runner);
   bench_print ((in_use () - before) / n);
 }

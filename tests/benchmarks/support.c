@@ -63,6 +63,22 @@ bench_runner (ParallelTask *task)
   return runner;
 }
 
+/* Those from 0 on. */
+void
+bench_put_numbers (ParallelBackgroundTaskRunner *runner,
+                   guint                         n)
+{
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  g_value_init (&value, G_TYPE_INT);
+  for (guint i = 0; i < n; i++)
+    {
+      g_value_set_int (&value, i);
+      if (!parallel_background_task_runner_put (runner, &value, NULL))
+        g_error ("The queue took no input");
+    }
+}
+
 void
 bench_wait (ParallelBackgroundTaskRunner *runner)
 {

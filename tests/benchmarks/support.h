@@ -25,6 +25,8 @@ void   bench_print_percentile (double           *values,
 void   bench_take_memory      (guint             mebibytes);
 ParallelBackgroundTaskRunner *
        bench_runner           (ParallelTask     *task);
+void   bench_put_numbers      (ParallelBackgroundTaskRunner *runner,
+                               guint                         n);
 void   bench_wait             (ParallelBackgroundTaskRunner *runner);
 int    bench_main             (int               argc,
                                char            **argv,
