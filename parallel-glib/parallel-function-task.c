@@ -46,7 +46,7 @@ parallel_function_task_start (ParallelTask *task,
                               ParallelStep *step)
 {
   ParallelFunctionTask *self = PARALLEL_FUNCTION_TASK (task);
-  g_autoptr (GCancellable) cancellable = parallel_step_dup_cancellable (step);
+  GCancellable *cancellable = parallel_step_get_cancellable (step);
   GError *error = NULL;
   gboolean success;
 
@@ -67,7 +67,7 @@ parallel_function_task_start (ParallelTask *task,
   if (success)
     g_clear_error (&error);
 
-  parallel_step_end (step, error);
+  parallel_step_return (step, error);
 }
 
 static void

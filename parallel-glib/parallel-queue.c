@@ -5,6 +5,8 @@
 
 #include "parallel-queue.h"
 
+#include "parallel-value.h"
+
 ParallelItem *
 parallel_item_new (void)
 {
@@ -24,16 +26,27 @@ parallel_item_ref (ParallelItem *item)
   return item;
 }
 
+ParallelStep *
+parallel_item_release (ParallelItem *item)
+{
+  ParallelStep *step;
+
+  if (!g_atomic_ref_count_dec (&item->ref_count))
+    return NULL;
+
+  step = g_steal_pointer (&item->step);
+  if (parallel_value_is_set (&item->input))
+    g_value_unset (&item->input);
+  g_free (item);
+  return step;
+}
+
 void
 parallel_item_unref (ParallelItem *item)
 {
-  if (!g_atomic_ref_count_dec (&item->ref_count))
-    return;
+  ParallelStep *step = parallel_item_release (item);
 
-  g_clear_object (&item->step);
-  if (G_IS_VALUE (&item->input))
-    g_value_unset (&item->input);
-  g_free (item);
+  g_clear_object (&step);
 }
 
 void

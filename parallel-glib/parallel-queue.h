@@ -37,6 +37,8 @@ ParallelItem *parallel_item_new   (void);
 ParallelItem *parallel_item_ref   (ParallelItem *item);
 /* The caller holds no lock: this may free a value of the user's. */
 void          parallel_item_unref (ParallelItem *item);
+/* Gives the item's reference to its step, if that was the last one to the item, to the caller; or NULL. */
+ParallelStep *parallel_item_release (ParallelItem *item);
 
 /* A doubly linked list of items, linked through the items themselves. Owns a reference to each. */
 typedef struct

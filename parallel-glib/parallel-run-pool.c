@@ -147,7 +147,7 @@ parallel_run_pool_begin (gpointer      host,
 {
   ParallelRun *run = host;
   ParallelItem *item = parallel_step_get_item (step);
-  ParallelStepLimits limits;
+  ParallelTerms terms;
 
   if (!runs && parallel_run_skip_if_halted (run, item))
     return PARALLEL_BEGIN_GONE;
@@ -158,12 +158,12 @@ parallel_run_pool_begin (gpointer      host,
   parallel_item_list_remove (&run->handed, item);
   item->handed = FALSE;
   parallel_run_mark_running_locked (run, item);
+  parallel_run_begin_locked (run, item, NULL, NULL, &terms);
   parallel_run_unlock (run);
 
-  parallel_run_begin_item (run, item, NULL, &limits);
-  parallel_step_report_started (step);
-  if (!parallel_run_is_unwanted (run, item))
-    parallel_run_watch (run, step, &limits);
+  parallel_run_tell_begun (run, item, &terms);
+  if (!terms.unwanted)
+    parallel_run_watch (run, step, &terms.limits);
   else if (runs)
     parallel_run_stop_step (run, step, parallel_run_unwanted_error ());
   else
@@ -236,11 +236,11 @@ parallel_run_pool_begin_onexit (gpointer      host,
                                 ParallelTask *task)
 {
   ParallelRun *run = host;
-  GValue input = G_VALUE_INIT;
-  ParallelStep *step = parallel_step_new_for_run (task, &input);
+  ParallelStep *step = parallel_step_new_spare ();
   ParallelItem *item = parallel_item_new ();
-  ParallelStepLimits limits;
+  ParallelTerms terms;
 
+  step->task = g_object_ref (task);
   step->name = g_strdup ("onexit");
   item->step = step;
   item->onexit = TRUE;
@@ -258,9 +258,9 @@ parallel_run_pool_begin_onexit (gpointer      host,
   parallel_run_mark_running_locked (run, item);
   parallel_run_unlock (run);
 
-  parallel_run_begin_item (run, item, NULL, &limits);
-  parallel_step_report_started (step);
-  parallel_run_watch (run, step, &limits);
+  parallel_run_begin_item (run, item, NULL, &terms);
+  parallel_run_tell_begun (run, item, &terms);
+  parallel_run_watch (run, step, &terms.limits);
 
   return step;
 }

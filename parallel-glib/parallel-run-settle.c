@@ -117,7 +117,6 @@ count_locked (ParallelRun       *run,
 
 typedef struct
 {
-  gboolean kept;
   gboolean taken;     /* next() will want it */
   gboolean halts;
 } Settled;
@@ -158,15 +157,17 @@ parallel_run_settle_delayed_locked (ParallelRun  *run,
 }
 
 /* Takes the item out of what runs. Without a listener, a keeper or a taker the run lets go of
- * it. */
+ * it. @worker: the thread that is free now, or NULL. */
 static Settled
-settle_locked (ParallelRun       *run,
-               ParallelItem      *item,
-               ParallelStepState  state,
-               char              *failure,
-               ParallelActions   *actions)
+settle_locked (ParallelRun          *run,
+               ParallelItem         *item,
+               ParallelWorkerThread *worker,
+               ParallelStepState     state,
+               char                 *failure,
+               ParallelActions      *actions)
 {
   Settled settled = { FALSE };
+  gboolean kept = is_kept_locked (run, state);
 
   parallel_item_list_remove (&run->running, item);
   item->running = FALSE;
@@ -174,38 +175,34 @@ settle_locked (ParallelRun       *run,
   count_locked (run, item, state, failure);
   parallel_run_hold (run);
 
-  settled.kept = is_kept_locked (run, state);
-  if (settled.kept)
+  if (kept)
     {
       item->kept = TRUE;
       parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
     }
   settled.taken = wants_to_take_locked (run);
-  tell_finished_locked (run, item, !settled.kept);
+  tell_finished_locked (run, item, !kept);
   settled.halts = state == PARALLEL_STEP_STATE_FAILED && run->config.halt_on_error &&
                   run->halt == PARALLEL_RUN_GOES_ON;
   if (settled.halts)
     return settled;   /* nothing starts any more */
 
-  parallel_run_dispatch_locked (run, actions);
+  if (worker == NULL || !parallel_worker_thread_claim_locked (worker, actions))
+    parallel_run_dispatch_locked (run, actions);
+  parallel_run_check_over_locked (run, actions);
   parallel_run_poke_locked (run, actions);
   return settled;
 }
 
+/* Of an attempt that is ending there is no new output, so they are read without the step's lock. */
 static void
 close_outputs (ParallelRun  *run,
                ParallelItem *item,
                gboolean      printed)
 {
-  ParallelOutput *outputs[PARALLEL_N_PARTS];
-
-  parallel_step_dup_outputs (item->step, outputs);
   for (guint i = 0; i < PARALLEL_N_PARTS; i++)
-    if (outputs[i] != NULL)
-      {
-        parallel_output_close (outputs[i]);
-        parallel_output_unref (outputs[i]);
-      }
+    if (item->step->outputs[i] != NULL)
+      parallel_output_close (item->step->outputs[i]);
 
   if (printed)
     parallel_sequencer_done (run->sequencer, item->index);
@@ -242,6 +239,7 @@ settle (ParallelRun  *run,
   ParallelActions actions = { NULL };
   g_autofree char *failure = NULL;
   ParallelStep *step = item->step;
+  ParallelWorkerThread *worker = step->returned ? item->worker : NULL;
   Settled settled;
 
   /* What is abandoned has not succeeded. */
@@ -259,8 +257,10 @@ settle (ParallelRun  *run,
   if (state == PARALLEL_STEP_STATE_FAILED)
     failure = parallel_failure_describe (step);
 
+  if (worker != NULL)
+    parallel_worker_thread_prepare (worker);
   parallel_run_lock (run);
-  settled = settle_locked (run, item, state, failure, &actions);
+  settled = settle_locked (run, item, worker, state, failure, &actions);
   parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
@@ -270,7 +270,7 @@ settle (ParallelRun  *run,
     parallel_run_drop_item (run, item);
   if (settled.halts)
     parallel_run_halt (run, PARALLEL_HALT_NOW);
-  parallel_run_release (run);
+  parallel_run_release_looked (run);
 }
 
 void

@@ -12,16 +12,8 @@
 /* Attempts: how an item begins, and what its step reports; what becomes of it in the end is in
  * parallel-run-settle.c.
  *
- * Between two short functions the run's mutex is what threads wait for. So a step that is started
- * and succeeds takes it no more often than it must: to be claimed, to be made, to be told what it
- * begins with, to see whether it is still wanted, and to be settled. */
-
-/* What a step begins with, as it is at one moment. */
-typedef struct
-{
-  ParallelStepLimits limits;
-  gboolean           listens;   /* somebody wants to know that it starts */
-} Terms;
+ * Between two short functions the run's mutex is what threads wait for. So a worker thread takes it once a step: to
+ * settle one, and to claim and begin the next. */
 
 static gboolean
 listens_locked (ParallelRun  *run,
@@ -33,59 +25,57 @@ listens_locked (ParallelRun  *run,
 }
 
 static void
-get_terms_locked (ParallelRun  *run,
-                  ParallelStep *step,
-                  Terms        *terms)
+get_terms_locked (ParallelRun   *run,
+                  ParallelItem  *item,
+                  ParallelTerms *terms)
 {
-  terms->limits = parallel_step_get_limits (step, &run->config.limits);
-  terms->listens = listens_locked (run, step);
+  terms->limits = parallel_step_get_limits (item->step, &run->config.limits);
+  terms->listens = listens_locked (run, item->step);
+  terms->unwanted = item->cancelled || run->halt == PARALLEL_RUN_HALTED_NOW;
+}
+
+static void
+attach_step_locked (ParallelRun   *run,
+                    ParallelItem  *item,
+                    ParallelStep **spare)
+{
+  ParallelStep *step = g_steal_pointer (spare);
+
+  step->task = g_object_ref (item->onexit ? run->onexit_task : run->task);
+  step->input = item->input;
+  item->input = (GValue) G_VALUE_INIT;
+  step->index = item->index;
+  step->priority = item->priority;
+  if (item->onexit)
+    step->name = g_strdup ("onexit");
+  parallel_step_attach (step, &parallel_run_step_host, run, item);
+  if (item->skipped)
+    parallel_step_settle (step, PARALLEL_STEP_STATE_SKIPPED, NULL);
+  item->step = step;
 }
 
 /* The step of an item, which is made if there is none yet; and, unless @terms is NULL, those. */
 static ParallelStep *
-dup_step (ParallelRun  *run,
-          ParallelItem *item,
-          Terms        *terms)
+dup_step (ParallelRun   *run,
+          ParallelItem  *item,
+          ParallelTerms *terms)
 {
   g_autoptr (ParallelStep) spare = NULL;
-  g_autoptr (ParallelTask) task = NULL;
   ParallelStep *step = NULL;
-  GValue input = G_VALUE_INIT;
-
-  parallel_run_lock (run);
-  if (item->step == NULL)
-    task = g_object_ref (item->onexit ? run->onexit_task : run->task);
-  else
-    {
-      step = g_object_ref (item->step);
-      if (terms != NULL)
-        get_terms_locked (run, step, terms);
-    }
-  parallel_run_unlock (run);
-
-  if (step != NULL)
-    return step;
-
-  /* Made without the lock, for it is a hundred times dearer than all that happens under it. */
-  spare = parallel_step_new_for_run (task, &input);
 
   parallel_run_lock (run);
   if (item->step == NULL)
     {
-      spare->input = item->input;
-      item->input = (GValue) G_VALUE_INIT;
-      spare->index = item->index;
-      spare->priority = item->priority;
-      if (item->onexit)
-        spare->name = g_strdup ("onexit");
-      parallel_step_attach (spare, &parallel_run_step_host, run, item);
-      if (item->skipped)
-        parallel_step_settle (spare, PARALLEL_STEP_STATE_SKIPPED, NULL);
-      item->step = g_steal_pointer (&spare);
+      /* Made without the lock, for it is much dearer than all that happens under it. */
+      parallel_run_unlock (run);
+      spare = parallel_step_new_spare ();
+      parallel_run_lock (run);
     }
+  if (item->step == NULL)
+    attach_step_locked (run, item, &spare);
   step = g_object_ref (item->step);
   if (terms != NULL)
-    get_terms_locked (run, step, terms);
+    get_terms_locked (run, item, terms);
   parallel_run_unlock (run);
 
   return step;
@@ -115,16 +105,13 @@ void
 parallel_run_drop_item (ParallelRun  *run,
                         ParallelItem *item)
 {
-  ParallelStep *step = item->step != NULL ? g_object_ref (item->step) : NULL;
-
-  parallel_item_unref (item);
-  parallel_run_drop_step (run, step);
+  parallel_run_drop_step (run, parallel_item_release (item));
 }
 
 static ParallelStep *
 borrow_step (ParallelRun  *run,
              ParallelItem *item,
-             Terms        *terms)
+             ParallelTerms *terms)
 {
   ParallelStep *step = dup_step (run, item, terms);
 
@@ -178,9 +165,16 @@ parallel_run_hold (ParallelRun *run)
 void
 parallel_run_release (ParallelRun *run)
 {
+  g_atomic_int_set (&run->unsure, TRUE);
+  parallel_run_release_looked (run);
+}
+
+void
+parallel_run_release_looked (ParallelRun *run)
+{
   ParallelActions actions = { NULL };
 
-  if (!g_atomic_int_dec_and_test (&run->n_holds))
+  if (!g_atomic_int_dec_and_test (&run->n_holds) || !g_atomic_int_get (&run->unsure))
     return;
 
   parallel_run_lock (run);
@@ -228,38 +222,36 @@ parallel_run_skip_if_halted (ParallelRun  *run,
 /* What runs is kept alive by its item in the list of what runs, until it is told to have ended.
  * To hold a reference of one's own beyond that would let the step outlive its run by a moment,
  * which a user who looks would see. */
-static ParallelStep *
-begin_item (ParallelRun  *run,
-            ParallelItem *item,
-            GCancellable *cancellable,
-            Terms        *terms)
+void
+parallel_run_begin_locked (ParallelRun    *run,
+                           ParallelItem   *item,
+                           ParallelStep  **spare,
+                           GCancellable   *cancellable,
+                           ParallelTerms  *terms)
 {
-  ParallelStep *step = borrow_step (run, item, terms);
-
-  parallel_step_begin (step, cancellable, &terms->limits,
+  if (item->step == NULL)
+    attach_step_locked (run, item, spare);
+  get_terms_locked (run, item, terms);
+  parallel_step_begin (item->step, cancellable, &terms->limits,
                        item->worker != NULL ? parallel_worker_thread_get_tid (item->worker) : 0);
-  if (item->onexit)
-    parallel_step_begin_leaving (step);
-
-  return step;
 }
 
 ParallelStep *
-parallel_run_begin_item (ParallelRun        *run,
-                         ParallelItem       *item,
-                         GCancellable       *cancellable,
-                         ParallelStepLimits *limits)
+parallel_run_begin_item (ParallelRun   *run,
+                         ParallelItem  *item,
+                         GCancellable  *cancellable,
+                         ParallelTerms *terms)
 {
-  Terms terms;
-  ParallelStep *step = begin_item (run, item, cancellable, &terms);
+  ParallelStep *step = borrow_step (run, item, terms);
 
-  *limits = terms.limits;
+  parallel_step_begin (step, cancellable, &terms->limits, 0);
   return step;
 }
 
-gboolean
-parallel_run_is_unwanted (ParallelRun  *run,
-                          ParallelItem *item)
+/* Asked again once the item has begun: whoever cancels it from then on finds a step that runs. */
+static gboolean
+is_unwanted (ParallelRun  *run,
+             ParallelItem *item)
 {
   gboolean unwanted;
 
@@ -278,29 +270,49 @@ parallel_run_unwanted_error (void)
 }
 
 void
+parallel_run_tell_begun (ParallelRun         *run,
+                         ParallelItem        *item,
+                         const ParallelTerms *terms)
+{
+  if (item->onexit)
+    parallel_step_begin_leaving (item->step);
+  post_started (run, item->step, terms->listens);
+}
+
+void
+parallel_run_start_begun (ParallelRun         *run,
+                          ParallelItem        *item,
+                          const ParallelTerms *terms)
+{
+  ParallelStep *step = item->step;
+
+  if (terms->unwanted)
+    {
+      parallel_step_end (step, parallel_run_unwanted_error ());
+      return;
+    }
+
+  parallel_run_watch (run, step, &terms->limits);
+  parallel_task_start (parallel_step_get_task (step), step);
+}
+
+void
 parallel_run_start_item (ParallelRun  *run,
                          ParallelItem *item,
                          GCancellable *cancellable)
 {
   ParallelStep *step;
-  ParallelTask *task;
-  Terms terms;
+  ParallelTerms terms;
 
   if (parallel_run_skip_if_halted (run, item))
     return;
 
-  step = begin_item (run, item, cancellable, &terms);
-  task = parallel_step_get_task (step);
-  if (parallel_task_get_place (task) != PARALLEL_TASK_PLACE_ENGINE)
-    post_started (run, step, terms.listens);
+  step = parallel_run_begin_item (run, item, cancellable, &terms);
+  if (parallel_task_get_place (parallel_step_get_task (step)) != PARALLEL_TASK_PLACE_ENGINE)
+    parallel_run_tell_begun (run, item, &terms);
 
-  if (parallel_run_is_unwanted (run, item))
-    parallel_step_end (step, parallel_run_unwanted_error ());
-  else
-    {
-      parallel_run_watch (run, step, &terms.limits);
-      parallel_task_start (task, step);
-    }
+  terms.unwanted = is_unwanted (run, item);
+  parallel_run_start_begun (run, item, &terms);
 }
 
 void
@@ -308,7 +320,7 @@ parallel_run_fail_item (ParallelRun  *run,
                         ParallelItem *item,
                         GError       *error)
 {
-  Terms terms;
+  ParallelTerms terms;
   ParallelStep *step = borrow_step (run, item, &terms);
 
   parallel_step_begin (step, NULL, &terms.limits, 0);

@@ -157,6 +157,9 @@ void
 parallel_run_check_over_locked (ParallelRun     *run,
                                 ParallelActions *actions)
 {
+  /* Not reset by every step that ends: the others read it. */
+  if (g_atomic_int_get (&run->unsure))
+    g_atomic_int_set (&run->unsure, FALSE);
   if (run->sequencer_closed || (!run->closed && run->halt == PARALLEL_RUN_GOES_ON))
     return;
   if (run->pending.length > 0 || run->delayed.length > 0)
@@ -177,7 +180,7 @@ parallel_run_check_over_locked (ParallelRun     *run,
       return;
     }
 
-  g_atomic_int_set (&run->draining, TRUE);
+  g_atomic_int_set (&run->unsure, TRUE);
   if (g_atomic_int_get (&run->n_holds) > 0)
     return;
 

@@ -114,7 +114,7 @@ struct _ParallelRun
 
   /* Accessed atomically. */
   gint                    n_holds;          /* see parallel_run_hold() */
-  gint                    draining;         /* the last end was seen: look whether the run is over */
+  gint                    unsure;           /* whoever lets go of the last hold has to look whether the run is over */
 
   /* Guarded by mutex. */
   GMutex                  mutex;
@@ -270,24 +270,46 @@ extern const ParallelStepHost parallel_run_step_host;
  * has not ended for example; not with the lock, on release. */
 void          parallel_run_hold           (ParallelRun      *run);
 void          parallel_run_release        (ParallelRun      *run);
+/* The same, where parallel_run_check_over_locked() was called after the last thing that could bring the end nearer:
+ * as long as steps run, this is one atomic operation. */
+void          parallel_run_release_looked (ParallelRun      *run);
 
 /* The step of @item, made if there is none. Returns a reference. */
 ParallelStep *parallel_run_dup_step       (ParallelRun      *run,
                                            ParallelItem     *item);
-/* Begins an attempt and starts it in this thread, which must be the right one for its task. */
+/* What an attempt begins with, as it is at one moment. */
+typedef struct
+{
+  ParallelStepLimits limits;
+  gboolean           listens;   /* somebody wants to know that it starts */
+  gboolean           unwanted;  /* the user has cancelled it, or the run was halted, before it was begun */
+} ParallelTerms;
+
+/* Begins an attempt. Takes @spare for the step if the item has none yet. */
+void          parallel_run_begin_locked   (ParallelRun      *run,
+                                           ParallelItem     *item,
+                                           ParallelStep    **spare,
+                                           GCancellable     *cancellable,
+                                           ParallelTerms    *terms);
+/* The same without the lock. The step is borrowed. */
+ParallelStep *parallel_run_begin_item     (ParallelRun      *run,
+                                           ParallelItem     *item,
+                                           GCancellable     *cancellable,
+                                           ParallelTerms    *terms);
+/* An item that is begun, with those terms: whoever looks is told. */
+void          parallel_run_tell_begun     (ParallelRun         *run,
+                                           ParallelItem        *item,
+                                           const ParallelTerms *terms);
+/* And then its code starts, in this thread, which must be the right one for its task. */
+void          parallel_run_start_begun    (ParallelRun         *run,
+                                           ParallelItem        *item,
+                                           const ParallelTerms *terms);
+/* All of it, but for an item that is skipped because the run was halted meanwhile. */
 void          parallel_run_start_item     (ParallelRun      *run,
                                            ParallelItem     *item,
                                            GCancellable     *cancellable);
 /* The run was halted between the dispatch of an item and its start: it never ran. */
 gboolean      parallel_run_skip_if_halted (ParallelRun      *run,
-                                           ParallelItem     *item);
-/* Begins an attempt, and gives its limits. The step is borrowed. */
-ParallelStep *parallel_run_begin_item     (ParallelRun        *run,
-                                           ParallelItem       *item,
-                                           GCancellable       *cancellable,
-                                           ParallelStepLimits *limits);
-/* The user has cancelled it, or the run was halted, before it was begun. */
-gboolean      parallel_run_is_unwanted    (ParallelRun      *run,
                                            ParallelItem     *item);
 GError       *parallel_run_unwanted_error (void);
 /* Ends an item that could not be started. Takes @error. */
@@ -398,6 +420,12 @@ char         *parallel_run_dump           (ParallelRun      *run);
 gboolean      parallel_worker_thread_start (ParallelRun     *run,
                                             GError         **error);
 int           parallel_worker_thread_get_tid (ParallelWorkerThread *worker);
+/* In the thread itself, without the lock: makes what claiming needs. */
+void          parallel_worker_thread_prepare (ParallelWorkerThread *worker);
+/* In the thread itself, prepared, when it has nothing to do: claims and begins the next item, which it starts when
+ * it comes back to its loop. FALSE if there is none for it. */
+gboolean      parallel_worker_thread_claim_locked (ParallelWorkerThread *worker,
+                                                   ParallelActions      *actions);
 void          parallel_worker_thread_abandon_locked (ParallelRun  *run,
                                                      ParallelItem *item);
 

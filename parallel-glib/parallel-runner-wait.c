@@ -38,7 +38,7 @@ waiter_free (Waiter *waiter)
       g_source_destroy (waiter->cancelled);
       g_source_unref (waiter->cancelled);
     }
-  if (G_IS_VALUE (&waiter->input))
+  if (parallel_value_is_set (&waiter->input))
     g_value_unset (&waiter->input);
   g_object_unref (waiter->task);
   g_free (waiter);

@@ -6,6 +6,7 @@
 #include "parallel-step-private.h"
 
 #include "parallel-run-error.h"
+#include "parallel-value.h"
 
 /* What the user learns of a step while it runs and afterwards, and what the step's own code
  * reports. */
@@ -155,7 +156,7 @@ parallel_step_get_result (ParallelStep *self)
 
   /* Constant from the moment that the state is succeeded. */
   LOCKED_GETTER (self, const GValue *,
-                 self->state == PARALLEL_STEP_STATE_SUCCEEDED && G_IS_VALUE (&self->result)
+                 self->state == PARALLEL_STEP_STATE_SUCCEEDED && parallel_value_is_set (&self->result)
                  ? &self->result : NULL);
 }
 
@@ -189,7 +190,7 @@ parallel_step_set_result (ParallelStep *self,
     }
   parallel_step_unlock (self);
 
-  if (G_IS_VALUE (&copy))
+  if (parallel_value_is_set (&copy))
     g_value_unset (&copy);
 }
 

@@ -143,6 +143,7 @@ struct _ParallelStep
   ParallelStepState       state;
   gboolean                ending;         /* the running attempt has been ended by somebody */
   gboolean                abandoned;      /* its thread may still run; set once, before the end is told */
+  gboolean                returned;       /* the end is told by its thread, which is free now */
   gpointer                watches[2];     /* the run's clocks of the running attempt, not touched here */
   guint                   attempt;
   guint                   changes;        /* of ParallelStepChanges, not yet notified */
@@ -194,6 +195,20 @@ parallel_step_unlock (ParallelStep *self)
     g_mutex_unlock (&self->mutex);
 }
 
+/* Setters are for the time before the step is in a run: from then on other threads read without a
+ * lock. */
+static inline gboolean
+parallel_step_is_in_run (ParallelStep *self)
+{
+  gboolean in_run;
+
+  parallel_step_lock (self);
+  in_run = self->host_class != NULL;
+  parallel_step_unlock (self);
+
+  return in_run;
+}
+
 /* Each getter takes the lock for one field; they differ in nothing else. */
 #define LOCKED_GETTER(self, type, expression) \
   G_STMT_START { \
@@ -204,9 +219,8 @@ parallel_step_unlock (ParallelStep *self)
     return _value; \
   } G_STMT_END
 
-/* A step of a run's own, without the cost of construct properties. Takes the contents of @input. */
-ParallelStep   *parallel_step_new_for_run        (ParallelTask            *task,
-                                                  GValue                  *input);
+/* A step without a task and an input, which a run fills in when it needs one. */
+ParallelStep   *parallel_step_new_spare          (void);
 
 /* Puts the step into a run, once in its life: FALSE when it is in one already. */
 gboolean        parallel_step_attach             (ParallelStep            *self,
@@ -241,6 +255,9 @@ void            parallel_step_report_started     (ParallelStep            *self)
  * afterwards. */
 void            parallel_step_end                (ParallelStep            *self,
                                                   GError                  *error);
+/* The same, told by the thread that the attempt has occupied, when it has nothing more to do for it. */
+void            parallel_step_return             (ParallelStep            *self,
+                                                  GError                  *error);
 /* Ends the attempt although its code has not returned. */
 void            parallel_step_abandon            (ParallelStep            *self);
 /* @subprocess may be NULL all the same. */
@@ -274,6 +291,8 @@ ParallelOutput *parallel_step_dup_part           (ParallelStep            *self,
 void            parallel_step_wrote              (ParallelStep            *self,
                                                   ParallelOutputStream     stream);
 GCancellable   *parallel_step_dup_cancellable    (ParallelStep            *self);
+/* For the thread that the attempt occupies: it has a reference of its own. */
+GCancellable   *parallel_step_get_cancellable    (ParallelStep            *self);
 
 /* Stopping. Returns FALSE when no attempt runs or it is being stopped already. Takes @reason in
  * any case. */

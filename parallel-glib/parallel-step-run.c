@@ -12,16 +12,9 @@
  * is in parallel-step.c. */
 
 ParallelStep *
-parallel_step_new_for_run (ParallelTask *task,
-                           GValue       *input)
+parallel_step_new_spare (void)
 {
-  ParallelStep *self = g_object_new (PARALLEL_TYPE_STEP, NULL);
-
-  self->task = g_object_ref (task);
-  self->input = *input;
-  *input = (GValue) G_VALUE_INIT;
-
-  return self;
+  return g_object_new (PARALLEL_TYPE_STEP, NULL);
 }
 
 gboolean
@@ -214,7 +207,7 @@ parallel_step_begin_again (ParallelStep *self,
 
   for (guint i = 0; i < PARALLEL_N_PARTS; i++)
     g_clear_pointer (&outputs[i], parallel_output_unref);
-  if (G_IS_VALUE (&result))
+  if (parallel_value_is_set (&result))
     g_value_unset (&result);
   g_error_free (error);
 }
@@ -251,10 +244,17 @@ parallel_step_report_started (ParallelStep *self)
   parallel_step_drop_host (self, host);
 }
 
+typedef enum
+{
+  END_TOLD,       /* by whoever has done it */
+  END_RETURNED,   /* by the thread that it occupied, which is free now */
+  END_ABANDONED   /* by nobody; the thread is not free */
+} End;
+
 static void
 end_attempt (ParallelStep *self,
              GError       *error,
-             gboolean      abandoned)
+             End           end)
 {
   const ParallelStepHost *host_class = NULL;
   gpointer host = NULL;
@@ -263,7 +263,8 @@ end_attempt (ParallelStep *self,
   if (self->state == PARALLEL_STEP_STATE_RUNNING && !self->ending && self->host != NULL)
     {
       self->ending = TRUE;
-      self->abandoned = abandoned;
+      self->abandoned = end == END_ABANDONED;
+      self->returned = end == END_RETURNED;
       host_class = self->host_class;
       host = self->host_class->ref (self->host);
       if (self->stop_reason != NULL)
@@ -289,7 +290,14 @@ void
 parallel_step_end (ParallelStep *self,
                    GError       *error)
 {
-  end_attempt (self, error, FALSE);
+  end_attempt (self, error, END_TOLD);
+}
+
+void
+parallel_step_return (ParallelStep *self,
+                      GError       *error)
+{
+  end_attempt (self, error, END_RETURNED);
 }
 
 void
@@ -299,7 +307,7 @@ parallel_step_abandon (ParallelStep *self)
                                            parallel_step_get_grace (self));
 
   parallel_step_add_to_stop_reason (self, text, NULL);
-  end_attempt (self, NULL, TRUE);
+  end_attempt (self, NULL, END_ABANDONED);
 }
 
 void
@@ -424,6 +432,12 @@ parallel_step_wrote (ParallelStep         *self,
   if (parallel_step_mark_changed (self, PARALLEL_STEP_CHANGED_LAST_LINE))
     self->host_class->changed (host, self);
   parallel_step_drop_host (self, host);
+}
+
+GCancellable *
+parallel_step_get_cancellable (ParallelStep *self)
+{
+  LOCKED_GETTER (self, GCancellable *, self->cancellable);
 }
 
 GCancellable *

@@ -9,20 +9,6 @@
 
 /* What the user sets on a step before it is given to a runner. */
 
-/* Setters are for the time before the step is in a run: from then on other threads read without
- * a lock. */
-static gboolean
-is_in_run (ParallelStep *self)
-{
-  gboolean in_run;
-
-  parallel_step_lock (self);
-  in_run = self->host_class != NULL;
-  parallel_step_unlock (self);
-
-  return in_run;
-}
-
 static ParallelStepLimits *
 ensure_limits (ParallelStep *self)
 {
@@ -47,7 +33,7 @@ parallel_step_set_name (ParallelStep *self,
                         const char   *name)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (g_strcmp0 (self->name, name) == 0)
     return;
@@ -85,7 +71,7 @@ parallel_step_set_priority (ParallelStep *self,
                             int           priority)
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (self->priority == priority)
     return;
@@ -123,7 +109,7 @@ parallel_step_set_timeout (ParallelStep *self,
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (parallel_step_get_timeout (self) == seconds)
     return;
@@ -161,7 +147,7 @@ parallel_step_set_silence_timeout (ParallelStep *self,
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (parallel_step_get_silence_timeout (self) == seconds)
     return;
@@ -200,7 +186,7 @@ parallel_step_set_exit_timeout (ParallelStep *self,
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (parallel_step_get_exit_timeout (self) == seconds)
     return;
@@ -247,7 +233,7 @@ parallel_step_set_stop_sequence (ParallelStep  *self,
   ParallelStopSequence parsed;
 
   g_return_val_if_fail (PARALLEL_IS_STEP (self), FALSE);
-  g_return_val_if_fail (!is_in_run (self), FALSE);
+  g_return_val_if_fail (!parallel_step_is_in_run (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   if (sequence != NULL && !parallel_stop_sequence_parse (sequence, 0, &parsed, error))
@@ -289,7 +275,7 @@ parallel_step_set_kill_grace (ParallelStep *self,
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (parallel_step_get_kill_grace (self) == seconds)
     return;
@@ -327,7 +313,7 @@ parallel_step_set_max_attempts (ParallelStep *self,
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail (max_attempts >= 1 || max_attempts == -1);
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (parallel_step_get_max_attempts (self) == max_attempts)
     return;
@@ -365,7 +351,7 @@ parallel_step_set_retry_delay (ParallelStep *self,
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail ((seconds >= 0 && seconds <= G_MAXDOUBLE) || seconds == -1);
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (parallel_step_get_retry_delay (self) == seconds)
     return;
@@ -403,7 +389,7 @@ parallel_step_set_output_limit (ParallelStep *self,
 {
   g_return_if_fail (PARALLEL_IS_STEP (self));
   g_return_if_fail (n_bytes >= -1);
-  g_return_if_fail (!is_in_run (self));
+  g_return_if_fail (!parallel_step_is_in_run (self));
 
   if (parallel_step_get_output_limit (self) == n_bytes)
     return;

@@ -40,7 +40,7 @@ parallel_value_dup_text (const GValue *value)
 {
   g_autofree char *contents = NULL;
 
-  if (!G_IS_VALUE (value))
+  if (!parallel_value_is_set (value))
     return NULL;
 
   if (G_VALUE_HOLDS_STRING (value))
@@ -62,13 +62,14 @@ parallel_value_dup_text (const GValue *value)
 gboolean
 parallel_value_is_none (const GValue *value)
 {
-  return value == NULL || (G_VALUE_HOLDS_POINTER (value) && g_value_get_pointer (value) == NULL);
+  return value == NULL ||
+         (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value)) == G_TYPE_POINTER && g_value_get_pointer (value) == NULL);
 }
 
 gboolean
 parallel_value_is_plain (const GValue *value)
 {
-  if (!G_IS_VALUE (value))
+  if (!parallel_value_is_set (value))
     return TRUE;
 
   switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value)))

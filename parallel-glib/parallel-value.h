@@ -13,6 +13,13 @@ G_BEGIN_DECLS
  * g_strdup_value_contents in a bounded length. */
 char     *parallel_value_dup_text (const GValue *value);
 
+/* As G_IS_VALUE(), for a value of the library's own: that one also looks whether the type is registered. */
+static inline gboolean
+parallel_value_is_set (const GValue *value)
+{
+  return value->g_type != G_TYPE_INVALID;
+}
+
 /* Whether there is no value: NULL, or the null of a language that has made a GValue of it. */
 gboolean  parallel_value_is_none  (const GValue *value);
 

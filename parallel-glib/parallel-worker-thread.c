@@ -20,7 +20,10 @@ struct _ParallelWorkerThread
   int           tid;              /* the system's number of the thread */
 
   /* The thread only. */
-  GCancellable *cancellable;      /* of the next item, used again as long as it is fresh */
+  GCancellable *cancellable;      /* of the claimed item, then of the running one; used again as long as it is fresh */
+  ParallelStep *spare;            /* for the next item, or NULL */
+  ParallelItem *claimed;          /* the next item, borrowed: it is in the list of what runs; or NULL */
+  ParallelTerms terms;            /* of the claimed item, which is begun */
   gboolean      has_run;          /* something, so its onexit is due */
 
   /* Guarded by the run's mutex. */
@@ -61,14 +64,57 @@ is_done_locked (ParallelRun *run)
          run->pending.length == 0 && run->delayed.length == 0;
 }
 
-/* The next item, borrowed: it is in the list of what runs. NULL when there will be none. */
-static ParallelItem *
+void
+parallel_worker_thread_prepare (ParallelWorkerThread *self)
+{
+  /* Whoever kept it, or cancelled it, has it for himself. */
+  if (self->cancellable != NULL &&
+      (G_OBJECT (self->cancellable)->ref_count > 1 || g_cancellable_is_cancelled (self->cancellable)))
+    g_clear_object (&self->cancellable);
+
+  if (self->cancellable == NULL)
+    self->cancellable = g_cancellable_new ();
+  if (self->spare == NULL)
+    self->spare = parallel_step_new_spare ();
+}
+
+static void
+begin_locked (ParallelWorkerThread *self,
+              ParallelItem         *item)
+{
+  item->worker = self;
+  parallel_run_mark_running_locked (self->run, item);
+  parallel_run_begin_locked (self->run, item, &self->spare, self->cancellable, &self->terms);
+  self->claimed = item;
+}
+
+gboolean
+parallel_worker_thread_claim_locked (ParallelWorkerThread *self,
+                                     ParallelActions      *actions)
+{
+  ParallelRun *run = self->run;
+
+  if (self->abandoned || !head_is_mine_locked (run))
+    return FALSE;
+
+  begin_locked (self, parallel_queue_pop (&run->pending));
+  parallel_run_dispatch_locked (run, actions);
+  if (run->has_waiters)
+    parallel_run_poke_locked (run, actions);
+  return TRUE;
+}
+
+/* Waits until the next item is claimed. FALSE when there will be none. */
+static gboolean
 claim (ParallelWorkerThread *self)
 {
   ParallelRun *run = self->run;
   ParallelActions actions = { NULL };
-  ParallelItem *item = NULL;
 
+  if (self->claimed != NULL)
+    return TRUE;
+
+  parallel_worker_thread_prepare (self);
   parallel_run_lock (run);
   while (!self->abandoned && !head_is_mine_locked (run) && !is_done_locked (run))
     {
@@ -81,54 +127,42 @@ claim (ParallelWorkerThread *self)
       parallel_fork_begin_work ();
       parallel_run_lock (run);
     }
-  if (!self->abandoned && head_is_mine_locked (run))
-    {
-      item = parallel_queue_pop (&run->pending);
-      item->worker = self;
-      parallel_run_mark_running_locked (run, item);
-      parallel_run_dispatch_locked (run, &actions);
-      if (run->has_waiters)
-        parallel_run_poke_locked (run, &actions);
-    }
+  parallel_worker_thread_claim_locked (self, &actions);
   parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
-  return item;
+  return self->claimed != NULL;
 }
 
 static void
-run_item (ParallelWorkerThread *self,
-          ParallelItem         *item)
+run_claimed (ParallelWorkerThread *self)
 {
-  if (self->cancellable == NULL)
-    self->cancellable = g_cancellable_new ();
+  ParallelItem *item = g_steal_pointer (&self->claimed);
+  ParallelTerms terms = self->terms;
 
-  parallel_run_start_item (self->run, item, self->cancellable);
-
-  /* Whoever kept it, or cancelled it, has it for himself now. */
-  if (G_OBJECT (self->cancellable)->ref_count > 1 || g_cancellable_is_cancelled (self->cancellable))
-    g_clear_object (&self->cancellable);
+  parallel_run_tell_begun (self->run, item, &terms);
+  parallel_run_start_begun (self->run, item, &terms);
 }
 
-/* An item of its own, after all the others. NULL when there is no onexit. */
-static ParallelItem *
-make_onexit_item (ParallelWorkerThread *self)
+/* An item of its own, after all the others. FALSE when there is no onexit. */
+static gboolean
+claim_onexit (ParallelWorkerThread *self)
 {
   ParallelRun *run = self->run;
-  ParallelItem *item = NULL;
 
+  parallel_worker_thread_prepare (self);
   parallel_run_lock (run);
   if (!self->abandoned && run->onexit_task != NULL && self->has_run)
     {
-      item = parallel_item_new ();
+      ParallelItem *item = parallel_item_new ();
+
       item->onexit = TRUE;
       item->index = run->n_indexes++;
-      item->worker = self;
-      parallel_run_mark_running_locked (run, item);
+      begin_locked (self, item);
     }
   parallel_run_unlock (run);
 
-  return item;
+  return self->claimed != NULL;
 }
 
 static void
@@ -151,6 +185,7 @@ leave (ParallelWorkerThread *self)
   parallel_run_act (run, &actions);
   parallel_run_drop_step (run, step);
   g_clear_object (&self->cancellable);
+  g_clear_object (&self->spare);
   parallel_run_unref (run);
   g_free (self);
 }
@@ -159,20 +194,18 @@ static gpointer
 worker_thread (gpointer data)
 {
   ParallelWorkerThread *self = data;
-  ParallelItem *item;
 
   parallel_fork_begin_work ();
   self->tid = gettid ();
   pthread_sigmask (SIG_SETMASK, &self->run->signal_mask, NULL);
 
-  while ((item = claim (self)) != NULL)
+  while (claim (self))
     {
       self->has_run = TRUE;
-      run_item (self, item);
+      run_claimed (self);
     }
-  item = make_onexit_item (self);
-  if (item != NULL)
-    run_item (self, item);
+  if (claim_onexit (self))
+    run_claimed (self);
 
   leave (self);
   parallel_fork_end_work ();
