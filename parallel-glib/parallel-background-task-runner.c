@@ -163,33 +163,36 @@ deliver (gpointer             owner,
 }
 
 /* Any thread, with the run's lock held, under which the owner cannot go. */
-static gboolean
-listens (gpointer        owner,
-         ParallelListens what)
+static ParallelListens
+get_listens (gpointer        owner,
+             ParallelListens wanted)
 {
-  /* The one question costs less than half of the other, and most runs have no handler at all. */
+  const struct { guint id; ParallelListens what; } table[] =
+  {
+    { signals[STEP_STARTED], PARALLEL_LISTENS_STARTED },
+    { signals[STEP_FINISHED], PARALLEL_LISTENS_FINISHED },
+    { signals[OUTPUT], PARALLEL_LISTENS_OUTPUT },
+    { notify_id, PARALLEL_LISTENS_NOTIFY },
+  };
+  ParallelListens listens = 0;
+
+  /* Most runs have no handler at all, which is found out quickly. A derived class, of another language, may have
+   * handlers that are not connected. */
   if (G_OBJECT_TYPE (owner) == PARALLEL_TYPE_BACKGROUND_TASK_RUNNER &&
       g_signal_handler_find (owner, G_SIGNAL_MATCH_UNBLOCKED, 0, 0, NULL, NULL, NULL) == 0)
-    return FALSE;
+    return 0;
 
-  switch (what)
-    {
-    case PARALLEL_LISTENS_STARTED:
-      return g_signal_has_handler_pending (owner, signals[STEP_STARTED], 0, FALSE);
-    case PARALLEL_LISTENS_FINISHED:
-      return g_signal_has_handler_pending (owner, signals[STEP_FINISHED], 0, FALSE);
-    case PARALLEL_LISTENS_OUTPUT:
-      return g_signal_has_handler_pending (owner, signals[OUTPUT], 0, FALSE);
-    case PARALLEL_LISTENS_NOTIFY:
-    default:
-      return g_signal_has_handler_pending (owner, notify_id, 0, FALSE);
-    }
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++)
+    if ((table[i].what & wanted) != 0 && g_signal_has_handler_pending (owner, table[i].id, 0, FALSE))
+      listens |= table[i].what;
+
+  return listens;
 }
 
 static const ParallelRunOwner run_owner =
 {
   .deliver = deliver,
-  .listens = listens,
+  .get_listens = get_listens,
 };
 
 static ParallelSink *

@@ -158,7 +158,7 @@ parallel_run_pool_begin (gpointer      host,
   parallel_item_list_remove (&run->handed, item);
   item->handed = FALSE;
   parallel_run_mark_running_locked (run, item);
-  parallel_run_begin_locked (run, item, NULL, NULL, &terms);
+  parallel_run_begin_locked (run, item, NULL, NULL, parallel_run_get_listens_locked (run, PARALLEL_LISTENS_STARTED), &terms);
   parallel_run_unlock (run);
 
   parallel_run_tell_begun (run, item, &terms);

@@ -124,15 +124,15 @@ typedef struct
 /* Posted before anything else can start in the slot, so that events come in the order of things. The
  * mailbox is open under the lock, since the owner is there. */
 static void
-tell_finished_locked (ParallelRun  *run,
-                      ParallelItem *item,
-                      gboolean      removed)
+tell_finished_locked (ParallelRun     *run,
+                      ParallelItem    *item,
+                      ParallelListens  listens,
+                      gboolean         removed)
 {
   ParallelStep *step = item->step;
 
   if (run->owner == NULL ||
-      !(g_atomic_int_get (&step->watched) || run->model_active ||
-        parallel_run_listens_locked (run, PARALLEL_LISTENS_FINISHED)))
+      !(g_atomic_int_get (&step->watched) || run->model_active || (listens & PARALLEL_LISTENS_FINISHED) != 0))
     return;
 
   g_atomic_int_set (&step->watched, TRUE);
@@ -149,7 +149,7 @@ parallel_run_settle_delayed_locked (ParallelRun  *run,
   item->kept = is_kept_locked (run, PARALLEL_STEP_STATE_HALTED);
   if (item->kept)
     parallel_item_list_push_tail (&run->kept, item);
-  tell_finished_locked (run, item, !item->kept);
+  tell_finished_locked (run, item, parallel_run_get_listens_locked (run, PARALLEL_LISTENS_FINISHED), !item->kept);
   if (run->owner != NULL && wants_to_take_locked (run))
     g_queue_push_tail (&run->ready, parallel_item_ref (item));
 
@@ -167,6 +167,8 @@ settle_locked (ParallelRun          *run,
                ParallelActions      *actions)
 {
   Settled settled = { FALSE };
+  ParallelListens listens = parallel_run_get_listens_locked (run, PARALLEL_LISTENS_STARTED | PARALLEL_LISTENS_FINISHED |
+                                                                  PARALLEL_LISTENS_NOTIFY);
   gboolean kept = is_kept_locked (run, state);
 
   parallel_item_list_remove (&run->running, item);
@@ -181,16 +183,16 @@ settle_locked (ParallelRun          *run,
       parallel_item_list_push_tail (&run->kept, parallel_item_ref (item));
     }
   settled.taken = wants_to_take_locked (run);
-  tell_finished_locked (run, item, !kept);
+  tell_finished_locked (run, item, listens, !kept);
   settled.halts = state == PARALLEL_STEP_STATE_FAILED && run->config.halt_on_error &&
                   run->halt == PARALLEL_RUN_GOES_ON;
   if (settled.halts)
     return settled;   /* nothing starts any more */
 
-  if (worker == NULL || !parallel_worker_thread_claim_locked (worker, actions))
+  if (worker == NULL || !parallel_worker_thread_claim_locked (worker, listens, actions))
     parallel_run_dispatch_locked (run, actions);
   parallel_run_check_over_locked (run, actions);
-  parallel_run_poke_locked (run, actions);
+  parallel_run_poke_for_locked (run, listens, actions);
   return settled;
 }
 

@@ -16,21 +16,22 @@
  * settle one, and to claim and begin the next. */
 
 static gboolean
-listens_locked (ParallelRun  *run,
-                ParallelStep *step)
+is_watched_locked (ParallelRun     *run,
+                   ParallelStep    *step,
+                   ParallelListens  listens)
 {
   return run->owner != NULL &&
-         (g_atomic_int_get (&step->watched) || run->model_active ||
-          parallel_run_listens_locked (run, PARALLEL_LISTENS_STARTED));
+         (g_atomic_int_get (&step->watched) || run->model_active || (listens & PARALLEL_LISTENS_STARTED) != 0);
 }
 
 static void
-get_terms_locked (ParallelRun   *run,
-                  ParallelItem  *item,
-                  ParallelTerms *terms)
+get_terms_locked (ParallelRun     *run,
+                  ParallelItem    *item,
+                  ParallelListens  listens,
+                  ParallelTerms   *terms)
 {
   terms->limits = parallel_step_get_limits (item->step, &run->config.limits);
-  terms->listens = listens_locked (run, item->step);
+  terms->watched = is_watched_locked (run, item->step, listens);
   terms->unwanted = item->cancelled || run->halt == PARALLEL_RUN_HALTED_NOW;
 }
 
@@ -75,7 +76,7 @@ dup_step (ParallelRun   *run,
     attach_step_locked (run, item, &spare);
   step = g_object_ref (item->step);
   if (terms != NULL)
-    get_terms_locked (run, item, terms);
+    get_terms_locked (run, item, parallel_run_get_listens_locked (run, PARALLEL_LISTENS_STARTED), terms);
   parallel_run_unlock (run);
 
   return step;
@@ -129,13 +130,13 @@ get_limits (ParallelRun  *run,
 }
 
 static gboolean
-listens (ParallelRun  *run,
-         ParallelStep *step)
+is_watched (ParallelRun  *run,
+            ParallelStep *step)
 {
   gboolean answer;
 
   parallel_run_lock (run);
-  answer = listens_locked (run, step);
+  answer = is_watched_locked (run, step, parallel_run_get_listens_locked (run, PARALLEL_LISTENS_STARTED));
   parallel_run_unlock (run);
 
   return answer;
@@ -148,7 +149,7 @@ post_started (ParallelRun  *run,
               ParallelStep *step,
               gboolean      known)
 {
-  if (!known && !(g_atomic_int_get (&step->watched) && listens (run, step)))
+  if (!known && !(g_atomic_int_get (&step->watched) && is_watched (run, step)))
     return;
 
   g_atomic_int_set (&step->watched, TRUE);
@@ -227,11 +228,12 @@ parallel_run_begin_locked (ParallelRun    *run,
                            ParallelItem   *item,
                            ParallelStep  **spare,
                            GCancellable   *cancellable,
+                           ParallelListens listens,
                            ParallelTerms  *terms)
 {
   if (item->step == NULL)
     attach_step_locked (run, item, spare);
-  get_terms_locked (run, item, terms);
+  get_terms_locked (run, item, listens, terms);
   parallel_step_begin (item->step, cancellable, &terms->limits,
                        item->worker != NULL ? parallel_worker_thread_get_tid (item->worker) : 0);
 }
@@ -276,7 +278,7 @@ parallel_run_tell_begun (ParallelRun         *run,
 {
   if (item->onexit)
     parallel_step_begin_leaving (item->step);
-  post_started (run, item->step, terms->listens);
+  post_started (run, item->step, terms->watched);
 }
 
 void
@@ -324,7 +326,7 @@ parallel_run_fail_item (ParallelRun  *run,
   ParallelStep *step = borrow_step (run, item, &terms);
 
   parallel_step_begin (step, NULL, &terms.limits, 0);
-  post_started (run, step, terms.listens);
+  post_started (run, step, terms.watched);
   parallel_step_end (step, error);
 }
 
@@ -346,7 +348,7 @@ static void
 host_started (gpointer      host,
               ParallelStep *step)
 {
-  post_started (host, step, listens (host, step));
+  post_started (host, step, is_watched (host, step));
 }
 
 static ParallelOutput *
@@ -375,7 +377,7 @@ host_opened (gpointer      host,
   /* The step itself is only needed for the signal, and would stay alive until all before it is
    * printed. */
   parallel_run_lock (run);
-  if (parallel_run_listens_locked (run, PARALLEL_LISTENS_OUTPUT))
+  if (parallel_run_get_listens_locked (run, PARALLEL_LISTENS_OUTPUT))
     shown = g_object_ref (step);
   parallel_run_unlock (run);
 

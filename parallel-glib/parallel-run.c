@@ -188,26 +188,34 @@ parallel_run_check_over_locked (ParallelRun     *run,
   actions->close_sequencer = TRUE;
 }
 
-gboolean
-parallel_run_listens_locked (ParallelRun     *run,
-                             ParallelListens  what)
+ParallelListens
+parallel_run_get_listens_locked (ParallelRun     *run,
+                                 ParallelListens  wanted)
 {
-  return run->owner != NULL && run->owner_class->listens (run->owner, what);
+  return run->owner != NULL ? run->owner_class->get_listens (run->owner, wanted) : 0;
+}
+
+void
+parallel_run_poke_for_locked (ParallelRun     *run,
+                              ParallelListens  listens,
+                              ParallelActions *actions)
+{
+  if (run->poked || run->owner == NULL)
+    return;
+  /* A blocking next() is none of the waiters. */
+  if (!run->has_waiters && !run->taking && !run->model_active && !(listens & PARALLEL_LISTENS_NOTIFY))
+    return;
+
+  run->poked = TRUE;
+  actions->poke = TRUE;
 }
 
 void
 parallel_run_poke_locked (ParallelRun     *run,
                           ParallelActions *actions)
 {
-  if (run->poked || run->owner == NULL)
-    return;
-  /* A blocking next() is none of the waiters. */
-  if (!run->has_waiters && !run->taking && !run->model_active &&
-      !parallel_run_listens_locked (run, PARALLEL_LISTENS_NOTIFY))
-    return;
-
-  run->poked = TRUE;
-  actions->poke = TRUE;
+  if (!run->poked)
+    parallel_run_poke_for_locked (run, parallel_run_get_listens_locked (run, PARALLEL_LISTENS_NOTIFY), actions);
 }
 
 /* No thread could be made. If others are there, they do the work; if none is, the first step

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "parallel-fork.h"
+#include "parallel-lock.h"
 #include "parallel-mailbox.h"
 #include "parallel-queue.h"
 #include "parallel-sequencer.h"
@@ -57,10 +58,10 @@ typedef struct
 
 typedef enum
 {
-  PARALLEL_LISTENS_STARTED,
-  PARALLEL_LISTENS_FINISHED,
-  PARALLEL_LISTENS_OUTPUT,
-  PARALLEL_LISTENS_NOTIFY
+  PARALLEL_LISTENS_STARTED  = 1 << 0,
+  PARALLEL_LISTENS_FINISHED = 1 << 1,
+  PARALLEL_LISTENS_OUTPUT   = 1 << 2,
+  PARALLEL_LISTENS_NOTIFY   = 1 << 3
 } ParallelListens;
 
 /* What the run needs of the object in front of it. */
@@ -69,9 +70,9 @@ typedef struct
   /* Owner's context, without a lock. */
   void     (*deliver) (gpointer             owner,
                        const ParallelEvent *event);
-  /* Any thread, with the run's lock held: whether a signal handler is connected. */
-  gboolean (*listens) (gpointer             owner,
-                       ParallelListens      what);
+  /* Any thread, with the run's lock held: for which of the @wanted signals a handler is connected. */
+  ParallelListens (*get_listens) (gpointer         owner,
+                                  ParallelListens  wanted);
 } ParallelRunOwner;
 
 typedef struct
@@ -176,7 +177,7 @@ static inline void
 parallel_run_lock (ParallelRun *run)
 {
   if (!parallel_run_is_foreign (run))
-    g_mutex_lock (&run->mutex);
+    parallel_lock (&run->mutex);
 }
 
 static inline void
@@ -249,10 +250,15 @@ void          parallel_run_check_over_locked (ParallelRun      *run,
                                               ParallelActions  *actions);
 void          parallel_run_poke_locked       (ParallelRun      *run,
                                               ParallelActions  *actions);
+void          parallel_run_poke_for_locked   (ParallelRun      *run,
+                                              ParallelListens   listens,
+                                              ParallelActions  *actions);
 void          parallel_run_act               (ParallelRun      *run,
                                               ParallelActions  *actions);
-gboolean      parallel_run_listens_locked    (ParallelRun      *run,
-                                              ParallelListens   what);
+/* Which of @wanted somebody waits for. It is asked once while the lock is held, since the question costs as much as
+ * all else that is done under the lock. */
+ParallelListens parallel_run_get_listens_locked (ParallelRun   *run,
+                                                 ParallelListens wanted);
 gboolean      parallel_run_can_start_locked  (ParallelRun      *run);
 guint         parallel_run_get_n_waiting_locked (ParallelRun   *run);
 /* Whether the next item is a function's. */
@@ -281,7 +287,7 @@ ParallelStep *parallel_run_dup_step       (ParallelRun      *run,
 typedef struct
 {
   ParallelStepLimits limits;
-  gboolean           listens;   /* somebody wants to know that it starts */
+  gboolean           watched;   /* somebody wants to know that it starts */
   gboolean           unwanted;  /* the user has cancelled it, or the run was halted, before it was begun */
 } ParallelTerms;
 
@@ -290,6 +296,7 @@ void          parallel_run_begin_locked   (ParallelRun      *run,
                                            ParallelItem     *item,
                                            ParallelStep    **spare,
                                            GCancellable     *cancellable,
+                                           ParallelListens   listens,
                                            ParallelTerms    *terms);
 /* The same without the lock. The step is borrowed. */
 ParallelStep *parallel_run_begin_item     (ParallelRun      *run,
@@ -425,6 +432,7 @@ void          parallel_worker_thread_prepare (ParallelWorkerThread *worker);
 /* In the thread itself, prepared, when it has nothing to do: claims and begins the next item, which it starts when
  * it comes back to its loop. FALSE if there is none for it. */
 gboolean      parallel_worker_thread_claim_locked (ParallelWorkerThread *worker,
+                                                   ParallelListens       listens,
                                                    ParallelActions      *actions);
 void          parallel_worker_thread_abandon_locked (ParallelRun  *run,
                                                      ParallelItem *item);

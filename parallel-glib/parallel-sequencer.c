@@ -5,6 +5,7 @@
 
 #include "parallel-sequencer.h"
 
+#include "parallel-lock.h"
 #include "parallel-sequencer-private.h"
 
 /* The callers' half of the sequencer; see parallel-sequencer-private.h for the other one.
@@ -486,8 +487,7 @@ close_turn (ParallelSequencer *self,
   ParallelAfterwards after = { 0 };
   ParallelTurn *turn;
 
-  g_mutex_lock (&self->mutex);
-
+  parallel_lock (&self->mutex);
   turn = parallel_window_get (&self->window, index);
   if (turn == PARALLEL_SLOT_DONE || is_over_locked (self))
     {

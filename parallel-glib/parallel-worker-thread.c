@@ -80,16 +80,18 @@ parallel_worker_thread_prepare (ParallelWorkerThread *self)
 
 static void
 begin_locked (ParallelWorkerThread *self,
-              ParallelItem         *item)
+              ParallelItem         *item,
+              ParallelListens       listens)
 {
   item->worker = self;
   parallel_run_mark_running_locked (self->run, item);
-  parallel_run_begin_locked (self->run, item, &self->spare, self->cancellable, &self->terms);
+  parallel_run_begin_locked (self->run, item, &self->spare, self->cancellable, listens, &self->terms);
   self->claimed = item;
 }
 
 gboolean
 parallel_worker_thread_claim_locked (ParallelWorkerThread *self,
+                                     ParallelListens       listens,
                                      ParallelActions      *actions)
 {
   ParallelRun *run = self->run;
@@ -97,10 +99,10 @@ parallel_worker_thread_claim_locked (ParallelWorkerThread *self,
   if (self->abandoned || !head_is_mine_locked (run))
     return FALSE;
 
-  begin_locked (self, parallel_queue_pop (&run->pending));
+  begin_locked (self, parallel_queue_pop (&run->pending), listens);
   parallel_run_dispatch_locked (run, actions);
   if (run->has_waiters)
-    parallel_run_poke_locked (run, actions);
+    parallel_run_poke_for_locked (run, listens, actions);
   return TRUE;
 }
 
@@ -127,7 +129,8 @@ claim (ParallelWorkerThread *self)
       parallel_fork_begin_work ();
       parallel_run_lock (run);
     }
-  parallel_worker_thread_claim_locked (self, &actions);
+  parallel_worker_thread_claim_locked (self, parallel_run_get_listens_locked (run, PARALLEL_LISTENS_STARTED | PARALLEL_LISTENS_NOTIFY),
+                                       &actions);
   parallel_run_unlock (run);
 
   parallel_run_act (run, &actions);
@@ -158,7 +161,7 @@ claim_onexit (ParallelWorkerThread *self)
 
       item->onexit = TRUE;
       item->index = run->n_indexes++;
-      begin_locked (self, item);
+      begin_locked (self, item, parallel_run_get_listens_locked (run, PARALLEL_LISTENS_STARTED));
     }
   parallel_run_unlock (run);
 
