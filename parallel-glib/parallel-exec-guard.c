@@ -15,6 +15,10 @@
 /* The most that the kernel allows, PID_MAX_LIMIT. */
 #define MAX_PID (4 * 1024 * 1024)
 
+/* How long it sleeps after it was told something, in milliseconds, but for the program's death: what it is told
+ * meanwhile stays in the pipe, which holds many times more than can come. Otherwise each step would wake it twice. */
+#define PAUSE 20
+
 /* A bit for each process group. Memory is only used for the pages that are touched. */
 static uint8_t groups[MAX_PID / 8];
 
@@ -79,10 +83,11 @@ watch (int program)
     {
       int open;
 
-      sys_poll (items, 2, -1);
+      sys_poll (items, 2, items[0].events != 0 ? -1 : PAUSE);
       open = listen ();
       if (!open || items[1].revents != 0)
         kill_all ();
+      items[0].events ^= POLLIN;
     }
 }
 
