@@ -105,7 +105,7 @@ def test_map_as_they_come(processes, tmp_path):
 
 def test_map_of_an_endless_iterable(backend):
     inputs = Counting()
-    results = map(slow_first, inputs, processes=2)
+    results = map(slow_first, inputs, processes=2, batch_size=1)
     assert inputs.taken == 0
     assert list(itertools.islice(results, 1000)) == list(range(1000))
     results.close()

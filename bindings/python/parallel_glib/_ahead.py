@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import os
 
-from ._outcome import FinishedStep
-
-# Inputs for each worker. Of quick steps a worker has many in front of it, or it would wait for this
-# process; slow ones may have big inputs, and there is time to read them.
+# Steps for each worker. Of quick steps a worker has many in front of it, or it would wait for this
+# process; slow ones may have big inputs, and there is time to read them. Batches
+# are many inputs each.
 AHEAD = 8
 AHEAD_IF_QUICK = 64
 QUICK = 0.002  # seconds
@@ -20,19 +19,19 @@ class LookAhead:
     >>> ahead = LookAhead(2)
     >>> ahead.most, ahead.least
     (16, 8)
-    >>> ahead.note(FinishedStep(0, 'quick', duration=0.0001))
+    >>> ahead.note(0.0001)
     >>> ahead.most, ahead.least
     (128, 64)
     """
 
     def __init__(self, processes: int | None) -> None:
-        self._processes = processes or len(os.sched_getaffinity(0))
+        self.processes = processes or len(os.sched_getaffinity(0))
         self._set(AHEAD)
 
     def _set(self, each: int) -> None:
-        self.most = each * self._processes
+        self.most = each * self.processes
         self.least = self.most // 2
 
-    def note(self, step: FinishedStep) -> None:
-        """Takes note of how long steps take."""
-        self._set(AHEAD_IF_QUICK if step.duration < QUICK else AHEAD)
+    def note(self, seconds: float, count: int = 1) -> None:
+        """Takes note of how long a step took, which had so many inputs."""
+        self._set(AHEAD_IF_QUICK if seconds < QUICK and count == 1 else AHEAD)

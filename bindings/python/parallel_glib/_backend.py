@@ -39,12 +39,29 @@ class Settings:
 
 @dataclasses.dataclass(slots=True)
 class Work:
-    """One step: the input of the run's job, or a function, Command or Parallel.Step of its own."""
+    """One step: the input of the run's job, or a function, Command or Parallel.Step of its own; or
+    several inputs of the job, for put_batch().
+    """
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     function: Any = None
     name: str | None = None
+    columns: list[list[Any]] | None = None
+    """Of a batch: a list for each argument."""
+    place: int = 0
+    """Of a batch: the number of its first item."""
+    size: int = 0
+    """Of a batch: the bytes that travelled."""
+
+    def items(self) -> Iterator[tuple[Any, ...]]:
+        """The arguments of each call of a batch."""
+        return zip(*(self.columns or ()))
+
+    @property
+    def count(self) -> int:
+        """The number of calls."""
+        return len(self.columns[0]) if self.columns else 1
 
 
 class Run(Protocol):
@@ -58,6 +75,14 @@ class Run(Protocol):
         """Queues a step and returns its index.
 
         If the run was halted the step is only counted as skipped.
+        """
+
+    def put_batch(self, work: Work, bounded: bool) -> tuple[int, int]:
+        """Queues several inputs as one step, whose result is a Done of _batches.
+
+        If `bounded`, only the first of them, if all would be too much. Where one cannot travel,
+        those before it, or a step for it alone, which fails. Returns the index of the step, and how
+        many inputs it has.
         """
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ def spread(task: Any, value: Any) -> tuple[Any, ...]:
     """
     if not isinstance(value, NOT_SPREAD) and isinstance(value, Iterable):
         return tuple(value)
-    if isinstance(task, Command) or _is_library_task(task):
+    if is_program(task):
         return (value,)
     raise TypeError(
         f'an input is a tuple of arguments, not {value!r}; for one argument put ({value!r},)'
@@ -45,10 +45,15 @@ def make_job(
         raise TypeError(f'the task must be a callable, a Command or a Parallel.Task, not {task!r}')
     if onexit is not None and not callable(onexit):
         raise TypeError(f'onexit must be a callable, not {onexit!r}')
-    if isinstance(task, Command) or _is_library_task(task):
+    if is_program(task):
         if args or kwargs or onexit is not None:
             raise TypeError('bound arguments and onexit are for functions')
     return Job(task, args, kwargs, onexit, discard=discard)
+
+
+def is_program(task: Any) -> bool:
+    """Whether its inputs are not the arguments of a function."""
+    return isinstance(task, Command) or _is_library_task(task)
 
 
 def _is_library_task(task: Any) -> bool:

@@ -41,3 +41,13 @@ def step_name(function: Any, args: Sequence[Any]) -> str:
         return name_of(function)
     shown = repr_of(tuple(args), INPUT_SHOWN)[1:].removesuffix(')').removesuffix(',')
     return f'{name_of(function)}({shown})'
+
+
+def batch_name(function: Any, args: Sequence[Any], count: int) -> str:
+    """The name of the step of several calls, of which the first has these arguments.
+
+    >>> batch_name(len, ('abc',), 1), batch_name(len, ('abc',), 8)
+    ("len('abc')", "len('abc') and 7 more")
+    """
+    name = step_name(function, args)
+    return name if count == 1 else f'{name} and {count - 1} more'

@@ -63,6 +63,13 @@ class Collector:
         if self._on_step_finished is not None and not step.skipped:
             self._on_step_finished(step)
 
+    def add_batch(self, succeeded: int, failure: Failure | None) -> None:
+        """Takes note of several calls, of which the last may have failed."""
+        self.total += succeeded
+        if failure is not None:
+            self.total += 1
+            self._failures.append(failure)
+
     def drain(self, run: Run) -> None:
         """Takes note of all until the run is over."""
         while (step := run.next()) is not None:

@@ -17,8 +17,9 @@ from ._calls import Job
 from ._command import PLACEHOLDER, Command, input_text
 from ._failure import Failure, FailureKind
 from ._gi import Gio, GLib, Parallel
-from ._names import step_name
+from ._names import batch_name, step_name
 from ._outcome import ONEXIT, FinishedStep
+from ._process_batch import done_of_step, failure_of_batch
 from ._process_failure import failure_of_run, failure_of_step
 from ._wait import Waiter
 
@@ -102,10 +103,24 @@ class ProcessRun:
     # Any thread.
 
     def put(self, work: Work) -> int:
-        try:
-            value, error = self._encode(work), None
-        except Exception as caught:  # whatever the user's __reduce__ raises
-            value, error = None, caught
+        return self._queue(work, *self._encoded(work))
+
+    def put_batch(self, work: Work, bounded: bool) -> tuple[int, int]:
+        assert work.columns is not None
+        data, count = _transport.dumps_batch(work.columns, bounded)
+        if count < work.count:
+            columns = [column[:count] for column in work.columns]
+            work = Work(columns=columns, place=work.place)
+        if data is not None:
+            value, error = _to_bytes(data), None
+        else:
+            work.args = next(work.items())
+            value, error = self._encoded(work)
+        if isinstance(value, GLib.Bytes):
+            work.size = value.get_size()
+        return self._queue(work, value, error), count
+
+    def _queue(self, work: Work, value: Any, error: Exception | None) -> int:
         with self._lock:
             index = self._count
             if error is None:
@@ -288,6 +303,13 @@ class ProcessRun:
         step.set_name(self._name(work))
         return step
 
+    def _encoded(self, work: Work) -> tuple[Any, Exception | None]:
+        """The same, or why it cannot be."""
+        try:
+            return self._encode(work), None
+        except Exception as error:  # whatever the user's __reduce__ raises
+            return None, error
+
     def _encode_call(self, work: Work) -> Any:
         if self._method == 'fork' and id(work) in self._numbers:
             return _to_bytes(_transport.dumps_inherited(self._numbers[id(work)]))
@@ -299,13 +321,16 @@ class ProcessRun:
         if is_step(work.function):
             return str(work.function.dup_name())
         function = work.function or (self._job.function if self._job else None)
+        if work.columns is not None:
+            return batch_name(function, next(work.items()), work.count)
         return step_name(function, work.args)
 
     def _refuse(self, index: int, work: Work, error: Exception) -> None:
         """A step that cannot even be given to the library: it has failed."""
         name = self._name(work)
+        place = index if work.columns is None else work.place
         failure = Failure.from_exception(
-            error, name=name, index=index, input=work.args, kind=FailureKind.INPUT
+            error, name=name, index=place, input=work.args, kind=FailureKind.INPUT
         )
         self._ready.append(FinishedStep(index, name, work.args, failure=failure))
         if self._settings.halt_on_error:
@@ -333,9 +358,11 @@ class ProcessRun:
         with self._lock:
             put = self._waiting.pop(step.get_index(), None)
         index, work = put or (-1, Work(name=step.dup_name()))
+        state = step.get_state()
+        if work.columns is not None and state != _HALTED:
+            return self._finished_batch(step, index, work)
         name = ONEXIT if index < 0 else self._name(work)
         duration = step.get_elapsed()
-        state = step.get_state()
         if state == _HALTED:
             return (
                 self._skipped(index, work) if index >= 0 else FinishedStep(-1, name, skipped=True)
@@ -359,6 +386,15 @@ class ProcessRun:
             )
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
         return FinishedStep(index, name, work.args, result, duration=duration)
+
+    def _finished_batch(self, step: Any, index: int, work: Work) -> FinishedStep:
+        name, duration = self._name(work), step.get_elapsed()
+        if step.get_state() == _FAILED:
+            failure = failure_of_batch(step, work, name)
+            return FinishedStep(index, name, failure=failure, duration=duration)
+        assert self._job is not None
+        done = done_of_step(step, work, self._job.function, self._decode)
+        return FinishedStep(index, name, result=done, duration=duration)
 
 
 def _encoder(function: Any) -> Callable[[tuple[Any, ...]], Any]:

@@ -58,7 +58,7 @@ def failure_of_step(step: Any, *, name: str, index: int, input: Any) -> Failure:
     error = step.dup_error()
     details = step.dup_failure_details()
     if _is(error, 'FAILED') and details is not None:
-        return _remote_failure(error.message, details.get_data() or b'', fields)
+        return remote_failure(error.message, details.get_data() or b'', fields)
     return _plain_failure(step, error, fields)
 
 
@@ -79,7 +79,7 @@ def _is(error: Any, name: str) -> bool:
     return bool(error.domain == _RUN_ERROR and error.code == _code(name))
 
 
-def _remote_failure(message: str, details: bytes, fields: dict[str, Any]) -> Failure:
+def remote_failure(message: str, details: bytes, fields: dict[str, Any]) -> Failure:
     """What the worker has told of an exception."""
     remote = _exceptions.restore(details, message)
     try:

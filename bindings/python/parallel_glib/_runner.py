@@ -351,7 +351,7 @@ def run_pool(
                 continue
             while run.n_unfinished > ahead.least and (step := run.next()) is not None:
                 collector.add(step)
-                ahead.note(step)
+                ahead.note(step.duration)
         run.close()
         collector.drain(run)
     collector.check(run)

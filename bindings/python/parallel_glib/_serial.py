@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ._backend import Settings, Work, is_step
+from ._batches import Done
 from ._calls import Job
 from ._command import Command
 from ._errors import RunCancelled
 from ._failure import Failure
-from ._names import step_name
+from ._names import batch_name, step_name
 from ._outcome import ONEXIT, FinishedStep
 
 
@@ -60,6 +61,9 @@ class SerialRun:
                 self._queue.append((index, work))
             return index
 
+    def put_batch(self, work: Work, bounded: bool) -> tuple[int, int]:
+        return self.put(work), work.count
+
     def close(self) -> None:
         self._closed = True
 
@@ -98,7 +102,7 @@ class SerialRun:
             return None
         if self._queue:
             index, work = self._queue.popleft()
-            return self._do(index, work)
+            return self._do(index, work) if work.columns is None else self._do_batch(index, work)
         if not self._closed and until is None:
             raise RuntimeError('nothing is left to wait for: close the queue first')
         return self._do_exit() if self._closed and self._has_exit() else None
@@ -130,6 +134,18 @@ class SerialRun:
             error, name=name, index=index, input=work.args, duration=duration
         )
         return FinishedStep(index, name, work.args, failure=failure, duration=duration)
+
+    def _do_batch(self, index: int, work: Work) -> FinishedStep:
+        done = Done([], count=work.count)
+        begin = time.monotonic()
+        for place, args in enumerate(work.items(), work.place):
+            step = self._do(place, Work(args))
+            if step.failure is not None:
+                done.failure = step.failure
+                break
+            done.results.append(step.result)
+        done.seconds = time.monotonic() - begin
+        return FinishedStep(index, _name(self._job, work), result=done, duration=done.seconds)
 
     def _attempt(self, work: Work) -> tuple[Any, BaseException | None]:
         for _ in range(self._settings.max_attempts):
@@ -174,7 +190,10 @@ def _name(job: Job | None, work: Work) -> str:
         return str(work.function.dup_name())
     if work.function is not None:
         return step_name(work.function, work.args)
-    return step_name(job.function if job else None, work.args)
+    function = job.function if job else None
+    if work.columns is not None:
+        return batch_name(function, next(work.items()), work.count)
+    return step_name(function, work.args)
 
 
 def _run_work(job: Job | None, work: Work) -> Any:

@@ -5,9 +5,13 @@ The first byte of an input or a result tells what the rest is:
     input   C  pickled (function, args, kwargs)
             T  pickled tuple, the input of the setup's task: task(*args, *input, **kwargs)
             I  u32: the number of a function that the worker has inherited by fork
+            M  several inputs of the setup's task, of plain data: a pickled list with a list for
+               each argument
+            L  several inputs of the setup's task: a pickled list of bytes, each a pickled tuple
     result  P  pickled
             B  the bytes of a bytes object, as they are
             N  None
+            M  of several inputs: see dumps_batch_result()
 
 A setup is the pickled plain data of _plain_setup(), which the worker needs before it can unpickle
 the callables in it.
@@ -18,9 +22,9 @@ from __future__ import annotations
 import sys
 
 try:  # See _exceptions.
-    from _pickle import PicklingError as _PicklingError, dumps, loads
+    from _pickle import Pickler, PicklingError as _PicklingError, dumps, loads
 except ImportError:  # pragma: no cover
-    from pickle import PicklingError as _PicklingError, dumps, loads
+    from pickle import Pickler, PicklingError as _PicklingError, dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +36,15 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 
 CALL, INPUT, INHERITED = b'C'[0], b'T'[0], b'I'[0]
+COLUMNS, EACH = b'M'[0], b'L'[0]
 BYTES_TAG = b'B'
+BATCH_TAG = b'M'
 PICKLED, BYTES, NONE = b'P'[0], b'B'[0], b'N'[0]
 
-_PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
+MAX_BATCH_BYTES = 1 << 20
+
+# What cannot be changed, so that it makes no difference whether it is pickled alone.
+PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 _FUNCTION = type(lambda: None)
 
 
@@ -133,6 +142,70 @@ def dumps_input(args: Iterable[Any], of: str = 'the task') -> bytes:
     return b'T' + _dumps_quickly(args, lambda: _argument_parts(of, args, {}))
 
 
+class _Full(Exception):
+    """More was pickled than goes into a batch."""
+
+
+class _Bounded:
+    """A file that takes as much as goes into a batch."""
+
+    def __init__(self) -> None:
+        self.parts = [b'M']
+        self._room = MAX_BATCH_BYTES
+
+    def write(self, data: bytes) -> int:
+        self._room -= len(data)
+        if self._room < 0:
+            raise _Full
+        self.parts.append(bytes(data))
+        return len(data)
+
+
+def dumps_batch(columns: Sequence[list[Any]], bounded: bool = True) -> tuple[bytes | None, int]:
+    """The input for several calls of the setup's task, and for how many: those that fit, and that
+    can be pickled. If that is only one, its input is that of dumps_input(), and None here.
+
+    columns: a list for each argument
+    """
+    if len(columns[0]) == 1:
+        return None, 1
+    if all(PLAIN.issuperset(map(type, column)) for column in columns):
+        return _dumps_columns(columns, bounded)
+    return _dumps_each(columns, bounded)
+
+
+def _dumps_columns(columns: Sequence[list[Any]], bounded: bool) -> tuple[bytes | None, int]:
+    if not bounded:
+        return b'M' + dumps(list(columns), PROTOCOL), len(columns[0])
+    count = len(columns[0])
+    while count > 1:
+        file = _Bounded()
+        try:
+            Pickler(file, PROTOCOL).dump([column[:count] for column in columns])
+        except _Full:
+            count //= 2
+            continue
+        return b''.join(file.parts), count
+    return None, 1
+
+
+def _dumps_each(columns: Sequence[list[Any]], bounded: bool) -> tuple[bytes | None, int]:
+    inputs: list[bytes] = []
+    size = 0
+    for args in zip(*columns):
+        try:
+            data = _dumps_quickly(args, lambda: [])
+        except PicklingError:
+            break  # When it is the first of the inputs that are left, it is told what is wrong.
+        size += len(data)
+        if bounded and size > MAX_BATCH_BYTES:
+            break
+        inputs.append(data)
+    if len(inputs) < 2:
+        return None, 1
+    return b'L' + dumps(inputs, PROTOCOL), len(inputs)
+
+
 def dumps_inherited(number: int) -> bytes:
     """The input that calls an inherited function: what the number stands for is callable, or a
     tuple as of a call.
@@ -156,7 +229,7 @@ def _is_plain(args: tuple[Any, ...]) -> bool:
     """
     for arg in args:
         kind = type(arg)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             continue
         if kind is tuple:
             if not _is_plain(arg):
@@ -228,6 +301,11 @@ def loads_result(data: Buffer) -> Any:
     if tag == NONE:
         return None
     raise ValueError(f'a result with the unknown tag {tag}')
+
+
+def loads_batch_result(data: bytes) -> tuple[float, list[Any], dict[int, bytes], bytes | None, int]:
+    """What dumps_batch_result() was given."""
+    return loads(memoryview(data)[1:])
 
 
 def name_of(function: Any) -> str:
@@ -450,3 +528,21 @@ def dumps_result(value: Any) -> tuple[bytes, bytes]:
         if cloudpickle is None:
             raise
     return b'P', cloudpickle.dumps(value, protocol=PROTOCOL)
+
+
+def dumps_batch_result(
+    seconds: float,
+    results: list[Any],
+    apart: dict[int, bytes],
+    failure: bytes | None,
+    written_before: int,
+) -> bytes:
+    """The result of several calls, without its tag.
+
+    seconds: how long they took
+    results: those of the calls that succeeded, from the first on; plain data
+    apart: results that are no plain data, each as dumps_result() has it, by their place
+    failure: the outcome of the call after them, if one failed
+    written_before: how many bytes were printed before that call
+    """
+    return dumps((seconds, results, apart, failure, written_before), PROTOCOL)

@@ -30,7 +30,7 @@ import time
 from _struct import Struct, error as StructError
 from _thread import allocate_lock
 
-from parallel_glib import _exceptions, _transport
+from parallel_glib import _exceptions, _together, _transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ _DONE, _FAILED, _NOTHING = 0, 1, 2
 # Of no interest in a traceback. The last one is the caller's, which need not be loaded here.
 _OWN_FILES = (
     __file__,
+    _together.__file__,
     _transport.__file__,
     os.path.join(os.path.dirname(__file__), '_calls.py'),
 )
@@ -127,6 +128,8 @@ class _Output(io.FileIO):
                 _wait_writable(self.fileno())
             else:
                 done += count
+        if _current is not None and _current.batch is not None:
+            _current.batch.note_written(done)
         return done
 
 
@@ -224,6 +227,7 @@ class Worker:
         self._setup: dict[str, Any] = dict.fromkeys(('task', 'onexit', 'discard'))
         self._token = b''
         self._is_fork = False
+        self.batch: _together.Together | None = None
         originals = (stdin_fd, stdout_fd, stderr_fd)
         self._input = _Input(_private(stdin_fd))
         os.set_blocking(self._input.descriptor, True)
@@ -261,6 +265,8 @@ class Worker:
         if self._is_fork:
             return
         self._is_fork = True
+        if self.batch is not None:
+            self.batch.stop()
         if self._stacks >= 0:
             faulthandler.unregister(STACKS_SIGNAL)
         faulthandler.enable(2)
@@ -433,11 +439,26 @@ class Worker:
         os._exit(0 if error is None else 1)
 
     def _do_request(self, data: memoryview) -> tuple[int, bytes, bytes]:
+        if data and data[0] in (_transport.COLUMNS, _transport.EACH):
+            return self._do_batch(data)
         try:
             function, args, kwargs = _transport.load_request(data, self._setup, self._functions)
         except BaseException as error:  # pylint: disable=broad-except
             return self._failure(error, _exceptions.INPUT)
         return self._call(function, args, kwargs)
+
+    def _do_batch(self, data: memoryview) -> tuple[int, bytes, bytes]:
+        try:
+            self.batch = batch = _together.load(data, self._setup)
+        except BaseException as error:  # pylint: disable=broad-except
+            return self._failure(error, _exceptions.INPUT)
+        try:
+            error = batch.run()
+            failure = None if error is None else self._failure(error, batch.kind)[2]
+            del error
+            return _DONE, _transport.BATCH_TAG, batch.dumps(failure)
+        finally:
+            self.batch = None
 
     def _call(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
