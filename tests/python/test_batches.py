@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 from parallel_glib import (
@@ -18,10 +19,13 @@ from parallel_glib import (
     FailureKind,
     RemoteError,
     UnexpectedExit,
+    _map,
     map,
     testing,
 )
+from parallel_glib._ahead import LookAhead
 from parallel_glib._batches import MOST, Done, Inputs, Sizes
+from parallel_glib._outcome import FinishedStep
 from parallel_glib._process import ProcessRun
 from parallel_glib._together import Together
 
@@ -261,20 +265,36 @@ def test_slow_inputs_keep_nothing_back(processes):
     assert min(ahead) <= 32
 
 
-def test_first_result_does_not_wait_for_slow_inputs(processes):
-    """Though many more are read ahead where that takes no time."""
-    read = []
+class FakeRun:
+    """Has done the first step when the third is put, and never waits."""
 
-    def items():
-        for number in range(64):
-            time.sleep(0.03)
-            read.append(number)
-            yield number
+    error = None
 
-    results = map(double, items(), processes=8)
-    first = next(results)
-    assert len(read) < 50
-    assert [first, *results] == [double(number) for number in range(64)]
+    def __init__(self):
+        self.n_put = 0
+
+    def put_batch(self, work, bounded):
+        self.n_put += 1
+        return self.n_put - 1, 1
+
+    def take(self):
+        done = self.n_put == 3 and not hasattr(self, 'taken')
+        if not done:
+            return None
+        self.taken = True
+        return FinishedStep(0, 'first', result=Done(['first']))
+
+
+@pytest.mark.parametrize('method', ['in_order', 'as_they_come'])
+@pytest.mark.parametrize('seconds, n_put', [(0.01, 3), (0.0, 5 * 8)])
+def test_what_is_there_does_not_wait_for_slow_inputs(monkeypatch, method, seconds, n_put):
+    clock = itertools.count(0, seconds)
+    monkeypatch.setattr(_map, 'time', types.SimpleNamespace(monotonic=lambda: next(clock)))
+    run = FakeRun()
+    run.next = lambda: FinishedStep(0, 'first', result=Done(['first']))
+    flow = _map._Flow(run, Inputs([itertools.count()], True), Sizes(), LookAhead(5))
+    assert next(getattr(flow, method)()) == ['first']
+    assert run.n_put == n_put
 
 
 def test_endless_inputs(processes):

@@ -32,6 +32,6 @@ class LookAhead:
         self.most = each * self.processes
         self.least = self.most // 2
 
-    def note(self, seconds: float, count: int = 1) -> None:
-        """Takes note of how long a step took, which had so many inputs."""
-        self._set(AHEAD_IF_QUICK if seconds < QUICK and count == 1 else AHEAD)
+    def note(self, seconds: float, size: int = 1) -> None:
+        """Takes note of how long a step took. Those that will follow have so many inputs each."""
+        self._set(AHEAD_IF_QUICK if seconds < QUICK and size == 1 else AHEAD)

@@ -110,12 +110,12 @@ class Inputs:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """bounded: read less than is wanted if that takes long."""
-        # Another __len__ could be anything, and take any time.
+        # Those of others, and their items, could take any time.
         known = [len(values) for values in iterables if type(values) in _SIZED]  # type: ignore
         self.left = min(known) if known else None
         self._rows = iter(iterables[0]) if len(iterables) == 1 else zip(*iterables)
         self._single = len(iterables) == 1
-        self._bounded = bounded
+        self._bounded = bounded and len(known) < len(iterables)
         self._clock = clock
         self._ended = False
         self._back: list[list[Any]] | None = None

@@ -170,4 +170,4 @@ class _Flow:
         done: Done = step.result
         self._collector.add_batch(len(done.results), done.failure)
         self._sizes.note(done)
-        self._ahead.note(step.duration, done.count)
+        self._ahead.note(step.duration, self._sizes.size)

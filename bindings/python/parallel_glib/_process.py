@@ -359,10 +359,10 @@ class ProcessRun:
             put = self._waiting.pop(step.get_index(), None)
         index, work = put or (-1, Work(name=step.dup_name()))
         state = step.get_state()
-        if work.columns is not None and state != _HALTED:
-            return self._finished_batch(step, index, work)
-        name = ONEXIT if index < 0 else self._name(work)
         duration = step.get_elapsed()
+        if work.columns is not None and state != _HALTED:
+            return self._finished_batch(step, index, work, state == _FAILED, duration)
+        name = ONEXIT if index < 0 else self._name(work)
         if state == _HALTED:
             return (
                 self._skipped(index, work) if index >= 0 else FinishedStep(-1, name, skipped=True)
@@ -387,13 +387,15 @@ class ProcessRun:
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
         return FinishedStep(index, name, work.args, result, duration=duration)
 
-    def _finished_batch(self, step: Any, index: int, work: Work) -> FinishedStep:
-        name, duration = self._name(work), step.get_elapsed()
-        if step.get_state() == _FAILED:
+    def _finished_batch(
+        self, step: Any, index: int, work: Work, has_failed: bool, duration: float
+    ) -> FinishedStep:
+        name = self._name(work)
+        if has_failed:
             failure = failure_of_batch(step, work, name)
             return FinishedStep(index, name, failure=failure, duration=duration)
         assert self._job is not None
-        done = done_of_step(step, work, self._job.function, self._decode)
+        done = done_of_step(step, work, duration, self._job.function, self._decode)
         return FinishedStep(index, name, result=done, duration=duration)
 
 

@@ -42,20 +42,21 @@ def failure_of_batch(step: Any, work: Work, name: str) -> Failure:
 
 
 def done_of_step(
-    step: Any, work: Work, function: Any, result_of: Callable[[Any, Work], Any]
+    step: Any, work: Work, duration: float, function: Any, result_of: Callable[[Any, Work], Any]
 ) -> Done:
     """What a step has brought that has not failed as a whole."""
-    done = Done([], count=work.count, size=work.size, seconds=step.get_elapsed())
+    done = Done([], count=work.count, size=work.size, seconds=duration)
     done.printed = step.get_output_size(_STDOUT) > 0
-    data = None
-    if not isinstance(function, Parallel.Task) and isinstance(step.get_result(), GLib.Bytes):
-        data = step.get_result().get_data() or b''
-        done.size = max(done.size, len(data))
     try:
-        if data is None or data[:1] != _transport.BATCH_TAG:
-            done.results.append(result_of(step, work))
-        else:
+        if work.count > 1:
+            data = step.get_result().get_data()
+            done.size = max(done.size, len(data))
             _take(done, data, step, work, function)
+        else:
+            value = step.get_result()
+            if isinstance(value, GLib.Bytes):
+                done.size = max(done.size, value.get_size())
+            done.results.append(result_of(step, work))
     except (Exception, SystemExit, GeneratorExit) as error:  # of the user's __setstate__
         done.failure = Failure.from_exception(
             error, kind=FailureKind.RESULT, **_fields(done, step, work, function)
