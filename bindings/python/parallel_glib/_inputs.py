@@ -24,6 +24,8 @@ def spread(task: Any, value: Any) -> tuple[Any, ...]:
     Traceback (most recent call last):
     TypeError: an input is a tuple of arguments, not 'a.txt'; for one argument put ('a.txt',)
     """
+    if type(value) is tuple:
+        return value
     if not isinstance(value, NOT_SPREAD) and isinstance(value, Iterable):
         return tuple(value)
     if is_program(task):

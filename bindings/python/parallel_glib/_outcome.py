@@ -39,6 +39,22 @@ class FinishedStep:
         return self.failure is None and not self.skipped
 
 
+# A name is made when it is asked for, if it is asked for: it has the repr of the input in it, and
+# would be a sixth of what a quick step costs here. Until then there is a function that makes it.
+_name_slot = FinishedStep.__dict__['name']
+
+
+def _name_of(step: FinishedStep) -> str:
+    name = _name_slot.__get__(step)
+    if not isinstance(name, str):
+        name = name()
+        _name_slot.__set__(step, name)
+    return name
+
+
+FinishedStep.name = property(_name_of, _name_slot.__set__)  # type: ignore
+
+
 class Collector:
     """Collects what has finished, for the one error at the end."""
 
@@ -55,7 +71,7 @@ class Collector:
 
     def add(self, step: FinishedStep) -> None:
         """Takes note of one."""
-        self.total += step.name != ONEXIT or step.index >= 0
+        self.total += step.index >= 0 or step.name != ONEXIT
         if step.failure is not None:
             self._failures.append(step.failure)
         elif self._keep_results and step.ok and step.index >= 0:

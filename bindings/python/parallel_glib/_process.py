@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import os
 import subprocess
 import sys
@@ -325,6 +326,13 @@ class ProcessRun:
             return batch_name(function, next(work.items()), work.count)
         return step_name(function, work.args)
 
+    def _name_later(self, work: Work) -> Any:
+        """The name, or what makes it and knows no more of the run than is needed for that."""
+        if work.name is not None or work.columns is not None or is_step(work.function):
+            return self._name(work)
+        function = work.function or (self._job.function if self._job else None)
+        return functools.partial(step_name, function, work.args)
+
     def _refuse(self, index: int, work: Work, error: Exception) -> None:
         """A step that cannot even be given to the library: it has failed."""
         name = self._name(work)
@@ -362,12 +370,12 @@ class ProcessRun:
         duration = step.get_elapsed()
         if work.columns is not None and state != _HALTED:
             return self._finished_batch(step, index, work, state == _FAILED, duration)
-        name = ONEXIT if index < 0 else self._name(work)
         if state == _HALTED:
             return (
-                self._skipped(index, work) if index >= 0 else FinishedStep(-1, name, skipped=True)
+                self._skipped(index, work) if index >= 0 else FinishedStep(-1, ONEXIT, skipped=True)
             )
         if state == _FAILED:
+            name = ONEXIT if index < 0 else self._name(work)
             failure = failure_of_step(step, name=name, index=index, input=work.args)
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
         try:
@@ -376,6 +384,7 @@ class ProcessRun:
                 decode = self._decode if work.function is None else _decoder(work.function)
                 result = decode(step, work)
         except (Exception, SystemExit, GeneratorExit) as error:  # of the user's __setstate__
+            name = self._name(work)
             failure = Failure.from_exception(
                 error,
                 name=name,
@@ -385,14 +394,15 @@ class ProcessRun:
                 kind=FailureKind.RESULT,
             )
             return FinishedStep(index, name, work.args, failure=failure, duration=duration)
-        return FinishedStep(index, name, work.args, result, duration=duration)
+        later = ONEXIT if index < 0 else self._name_later(work)
+        return FinishedStep(index, later, work.args, result, duration=duration)
 
     def _finished_batch(
         self, step: Any, index: int, work: Work, has_failed: bool, duration: float
     ) -> FinishedStep:
-        name = self._name(work)
+        name = self._name_later(work)
         if has_failed:
-            failure = failure_of_batch(step, work, name)
+            failure = failure_of_batch(step, work, self._name(work))
             return FinishedStep(index, name, failure=failure, duration=duration)
         assert self._job is not None
         done = done_of_step(step, work, duration, self._job.function, self._decode)
