@@ -14,6 +14,7 @@ import pytest
 from parallel_glib import (
     BackgroundTaskRunner,
     Command,
+    map,
     run_parallel_steps,
     run_tasks_in_process_pool,
 )
@@ -159,11 +160,17 @@ def is_lost(function, place):
     return bool(seen)
 
 
-@pytest.mark.start_methods('forkserver', 'fork')
-def test_at_each_point(processes):
-    def run():
-        run_tasks_in_process_pool(abs, [(-1,)], processes=1)
+def pool_of_one():
+    run_tasks_in_process_pool(abs, [(-1,)], processes=1)
 
+
+def batches():
+    assert list(map(abs, range(-40, 0), processes=1)) == list(range(40, 0, -1))
+
+
+@pytest.mark.parametrize('run', [pool_of_one, batches])
+@pytest.mark.start_methods('forkserver', 'fork')
+def test_at_each_point(processes, run):
     run()
     places = {}
     # It is not the same each time.
