@@ -6,6 +6,7 @@
 #include "parallel-step-private.h"
 
 #include "parallel-stop-sequence.h"
+#include "parallel-value.h"
 
 /* What the user sets on a step before it is given to a runner. */
 
@@ -19,6 +20,50 @@ ensure_limits (ParallelStep *self)
     }
 
   return self->limits;
+}
+
+/**
+ * parallel_step_set_task: (set-property task)
+ * @self: a step
+ * @task: what to do
+ *
+ * Says what the step does, before it is given to a runner.
+ */
+void
+parallel_step_set_task (ParallelStep *self,
+                        ParallelTask *task)
+{
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+  g_return_if_fail (PARALLEL_IS_TASK (task));
+  g_return_if_fail (!parallel_step_is_in_run (self));
+
+  if (g_set_object (&self->task, task))
+    g_object_notify (G_OBJECT (self), "task");
+}
+
+/**
+ * parallel_step_set_input: (set-property input)
+ * @self: a step
+ * @input: (nullable): the input, whose content is copied, or %NULL for none
+ *
+ * Says what the step does it with, before it is given to a runner.
+ */
+void
+parallel_step_set_input (ParallelStep *self,
+                         const GValue *input)
+{
+  g_return_if_fail (PARALLEL_IS_STEP (self));
+  g_return_if_fail (input == NULL || G_IS_VALUE (input));
+  g_return_if_fail (!parallel_step_is_in_run (self));
+
+  if (parallel_value_is_set (&self->input))
+    g_value_unset (&self->input);
+  if (!parallel_value_is_none (input))
+    {
+      g_value_init (&self->input, G_VALUE_TYPE (input));
+      g_value_copy (input, &self->input);
+    }
+  g_object_notify (G_OBJECT (self), "input");
 }
 
 /**

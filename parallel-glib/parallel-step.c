@@ -245,32 +245,6 @@ parallel_step_get_property (GObject    *object,
 }
 
 static void
-set_task (ParallelStep *self,
-          ParallelTask *task)
-{
-  g_return_if_fail (!parallel_step_is_in_run (self));
-
-  if (g_set_object (&self->task, task))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TASK]);
-}
-
-static void
-set_input (ParallelStep *self,
-           const GValue *input)
-{
-  g_return_if_fail (!parallel_step_is_in_run (self));
-
-  if (parallel_value_is_set (&self->input))
-    g_value_unset (&self->input);
-  if (!parallel_value_is_none (input))
-    {
-      g_value_init (&self->input, G_VALUE_TYPE (input));
-      g_value_copy (input, &self->input);
-    }
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_INPUT]);
-}
-
-static void
 parallel_step_set_property (GObject      *object,
                             guint         prop_id,
                             const GValue *value,
@@ -282,10 +256,10 @@ parallel_step_set_property (GObject      *object,
   switch (prop_id)
     {
     case PROP_TASK:
-      set_task (self, g_value_get_object (value));
+      parallel_step_set_task (self, g_value_get_object (value));
       break;
     case PROP_INPUT:
-      set_input (self, g_value_get_boxed (value));
+      parallel_step_set_input (self, g_value_get_boxed (value));
       break;
     case PROP_NAME:
       parallel_step_set_name (self, g_value_get_string (value));
@@ -335,7 +309,7 @@ static void
 install_settings (void)
 {
   /**
-   * ParallelStep:task: (getter get_task)
+   * ParallelStep:task: (getter get_task) (setter set_task)
    *
    * What the step does. It can be set until the step is given to a runner.
    */
@@ -344,7 +318,7 @@ install_settings (void)
                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
-   * ParallelStep:input:
+   * ParallelStep:input: (getter get_input) (setter set_input)
    *
    * The input, `NULL` for none. It can be set until the step is given to a runner.
    */

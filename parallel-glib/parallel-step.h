@@ -30,7 +30,15 @@ PARALLEL_AVAILABLE_IN_ALL
 ParallelTask     *parallel_step_get_task            (ParallelStep        *self);
 
 PARALLEL_AVAILABLE_IN_ALL
+void              parallel_step_set_task            (ParallelStep        *self,
+                                                     ParallelTask        *task);
+
+PARALLEL_AVAILABLE_IN_ALL
 const GValue     *parallel_step_get_input           (ParallelStep        *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void              parallel_step_set_input           (ParallelStep        *self,
+                                                     const GValue        *input);
 
 PARALLEL_AVAILABLE_IN_ALL
 char             *parallel_step_dup_input_text      (ParallelStep        *self) G_GNUC_WARN_UNUSED_RESULT;

@@ -108,6 +108,39 @@ test_input (void)
 }
 
 static void
+test_set_input (void)
+{
+  g_autoptr (ParallelTask) task = parallel_function_task_new (test_no_op, NULL, NULL);
+  g_auto (GValue) value = G_VALUE_INIT;
+  g_autoptr (ParallelStep) step = g_object_new (PARALLEL_TYPE_STEP, NULL);
+
+  g_test_summary ("The task and the input are set until the step is put, and then no more");
+  g_assert_null (parallel_step_get_task (step));
+  g_assert_null (parallel_step_get_input (step));
+  parallel_step_set_task (step, task);
+  g_value_init (&value, G_TYPE_INT);
+  g_value_set_int (&value, 1);
+  parallel_step_set_input (step, &value);
+  g_value_set_int (&value, 2);
+  g_object_set (step, "input", &value, NULL);
+  g_assert_true (parallel_step_get_task (step) == task);
+  g_assert_cmpint (g_value_get_int (parallel_step_get_input (step)), ==, 2);
+  {
+    g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
+
+    g_assert_true (parallel_background_task_runner_put_step (runner, step, NULL));
+    g_test_expect_message ("Parallel", G_LOG_LEVEL_CRITICAL, "*in_run*");
+    parallel_step_set_input (step, NULL);
+    g_test_assert_expected_messages ();
+    g_test_expect_message ("Parallel", G_LOG_LEVEL_CRITICAL, "*in_run*");
+    parallel_step_set_task (step, task);
+    g_test_assert_expected_messages ();
+    test_close_and_wait (runner);
+  }
+  g_assert_cmpint (g_value_get_int (parallel_step_get_input (step)), ==, 2);
+}
+
+static void
 test_string_input (void)
 {
   g_autofree char *input = g_strdup ("a name with\nnew line, \xc3\xa9");
@@ -570,6 +603,7 @@ main (int    argc,
   test_add ("/step/inherited", test_inherited);
   test_add ("/step/shared-task", test_shared_task);
   test_add ("/step/input", test_input);
+  test_add ("/step/input/set", test_set_input);
   test_add ("/step/input/string", test_string_input);
   test_add ("/step/input/object", test_object_input);
   test_add ("/step/name", test_name);
