@@ -5,7 +5,7 @@
 
 #include "parallel-command-task-private.h"
 
-/* What a program reads, where its output goes, and how it is kept. */
+/* Where a program runs, what it reads, where its output goes, and how it is kept. */
 
 gboolean
 parallel_command_task_set_string (char       **field,
@@ -19,6 +19,40 @@ parallel_command_task_set_string (char       **field,
   *field = g_strdup (value);
   g_free (previous);
   return TRUE;
+}
+
+/**
+ * parallel_command_task_get_launcher: (get-property launcher)
+ * @self: a command task
+ *
+ * How the programs are started somewhere else.
+ *
+ * Returns: (transfer none) (nullable): the launcher, or %NULL for this machine
+ */
+ParallelLauncher *
+parallel_command_task_get_launcher (ParallelCommandTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_COMMAND_TASK (self), NULL);
+
+  return self->launcher;
+}
+
+/**
+ * parallel_command_task_set_launcher: (set-property launcher)
+ * @self: a command task
+ * @launcher: (nullable): a launcher, or %NULL for this machine
+ *
+ * Sets how the programs are started somewhere else. Other tasks may have the same launcher.
+ */
+void
+parallel_command_task_set_launcher (ParallelCommandTask *self,
+                                    ParallelLauncher    *launcher)
+{
+  g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
+  g_return_if_fail (launcher == NULL || PARALLEL_IS_LAUNCHER (launcher));
+
+  if (g_set_object (&self->launcher, launcher))
+    g_object_notify (G_OBJECT (self), "launcher");
 }
 
 /**

@@ -19,6 +19,7 @@ struct _ParallelCommandTask
   char         **env;               /* NULL: that of the program */
   char          *cwd;
   char         **launcher_prefix;
+  ParallelLauncher *launcher;       /* NULL: this machine */
   GBytes        *stdin_bytes;
   char          *stdin_path;
   gboolean       merge_stderr;

@@ -46,6 +46,7 @@ enum
   PROP_ENVIRON,
   PROP_CWD,
   PROP_LAUNCHER_PREFIX,
+  PROP_LAUNCHER,
   PROP_STDIN_BYTES,
   PROP_STDIN_PATH,
   PROP_MERGE_STDERR,
@@ -85,6 +86,7 @@ parallel_command_task_finalize (GObject *object)
   g_clear_pointer (&self->argv, g_strfreev);
   g_clear_pointer (&self->env, g_strfreev);
   g_clear_pointer (&self->launcher_prefix, g_strfreev);
+  g_clear_object (&self->launcher);
 
   G_OBJECT_CLASS (parallel_command_task_parent_class)->finalize (object);
 }
@@ -110,6 +112,9 @@ parallel_command_task_get_property (GObject    *object,
       break;
     case PROP_LAUNCHER_PREFIX:
       g_value_set_boxed (value, self->launcher_prefix);
+      break;
+    case PROP_LAUNCHER:
+      g_value_set_object (value, self->launcher);
       break;
     case PROP_STDIN_BYTES:
       g_value_set_boxed (value, self->stdin_bytes);
@@ -152,6 +157,9 @@ parallel_command_task_set_property (GObject      *object,
       break;
     case PROP_LAUNCHER_PREFIX:
       parallel_command_task_set_launcher_prefix (self, g_value_get_boxed (value));
+      break;
+    case PROP_LAUNCHER:
+      parallel_command_task_set_launcher (self, g_value_get_object (value));
       break;
     case PROP_STDIN_BYTES:
       parallel_command_task_set_stdin_bytes (self, g_value_get_boxed (value));
@@ -207,12 +215,27 @@ install_program (void)
   /**
    * ParallelCommandTask:launcher-prefix: (getter get_launcher_prefix) (setter set_launcher_prefix)
    *
-   * A program and arguments that start the command: they are put in front of it, as with `nice` or
-   * `flatpak-spawn --host`. `NULL` for none.
+   * A program and arguments that start the command on this machine: they are put in front of it, as
+   * with `nice` or `flatpak-spawn --host`. `NULL` for none.
+   *
+   * It is part of the command, which is otherwise like any other: one process each step, which is
+   * stopped with its process group, and whose exit status is that of the step. With a
+   * [property@CommandTask:launcher], which it goes together with, the whole command, prefix
+   * included, runs where that says.
    */
   properties[PROP_LAUNCHER_PREFIX] =
     g_param_spec_boxed ("launcher-prefix", NULL, NULL, G_TYPE_STRV,
                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ParallelCommandTask:launcher: (getter get_launcher) (setter set_launcher)
+   *
+   * How the programs are started somewhere else; `NULL` for this machine. It is set before the first
+   * step.
+   */
+  properties[PROP_LAUNCHER] =
+    g_param_spec_object ("launcher", NULL, NULL, PARALLEL_TYPE_LAUNCHER,
+                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 }
 
 static void

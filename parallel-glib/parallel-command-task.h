@@ -9,6 +9,7 @@
 # error "Only <parallel-glib/parallel.h> can be included directly."
 #endif
 
+#include <parallel-glib/parallel-launcher.h>
 #include <parallel-glib/parallel-task.h>
 
 G_BEGIN_DECLS
@@ -56,6 +57,13 @@ const char * const *parallel_command_task_get_launcher_prefix (ParallelCommandTa
 PARALLEL_AVAILABLE_IN_ALL
 void                parallel_command_task_set_launcher_prefix (ParallelCommandTask *self,
                                                                const char * const  *prefix);
+
+PARALLEL_AVAILABLE_IN_ALL
+ParallelLauncher   *parallel_command_task_get_launcher        (ParallelCommandTask *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void                parallel_command_task_set_launcher        (ParallelCommandTask *self,
+                                                               ParallelLauncher    *launcher);
 
 PARALLEL_AVAILABLE_IN_ALL
 GBytes             *parallel_command_task_get_stdin_bytes     (ParallelCommandTask *self);

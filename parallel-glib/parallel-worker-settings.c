@@ -114,6 +114,40 @@ parallel_worker_task_set_cwd (ParallelWorkerTask *self,
 }
 
 /**
+ * parallel_worker_task_get_launcher: (get-property launcher)
+ * @self: a worker task
+ *
+ * How the workers are started somewhere else.
+ *
+ * Returns: (transfer none) (nullable): the launcher, or %NULL for this machine
+ */
+ParallelLauncher *
+parallel_worker_task_get_launcher (ParallelWorkerTask *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_WORKER_TASK (self), NULL);
+
+  return self->launcher;
+}
+
+/**
+ * parallel_worker_task_set_launcher: (set-property launcher)
+ * @self: a worker task
+ * @launcher: (nullable): a launcher, or %NULL for this machine
+ *
+ * Sets how the workers are started somewhere else. Other tasks may have the same launcher.
+ */
+void
+parallel_worker_task_set_launcher (ParallelWorkerTask *self,
+                                   ParallelLauncher   *launcher)
+{
+  g_return_if_fail (PARALLEL_IS_WORKER_TASK (self));
+  g_return_if_fail (launcher == NULL || PARALLEL_IS_LAUNCHER (launcher));
+
+  if (g_set_object (&self->launcher, launcher))
+    g_object_notify (G_OBJECT (self), "launcher");
+}
+
+/**
  * parallel_worker_task_get_encoding: (get-property encoding)
  * @self: a worker task
  *

@@ -20,6 +20,7 @@ struct _ParallelWorkerTask
 
   /* Constant once the task is in use. */
   ParallelWorkerRecipe  recipe;
+  ParallelLauncher     *launcher;       /* NULL: this machine */
   ParallelEncoding      encoding;
   GBytes               *setup;
   gboolean              has_onexit;

@@ -49,6 +49,7 @@ enum
   PROP_SERVER,
   PROP_ENVIRON,
   PROP_CWD,
+  PROP_LAUNCHER,
   PROP_ENCODING,
   PROP_SETUP,
   PROP_HAS_ONEXIT,
@@ -243,6 +244,7 @@ parallel_worker_task_finalize (GObject *object)
   g_clear_pointer (&self->recipe.env, g_strfreev);
   g_clear_pointer (&self->recipe.cwd, g_free);
   g_clear_object (&self->recipe.server);
+  g_clear_object (&self->launcher);
   g_clear_pointer (&self->setup, g_bytes_unref);
 
   G_OBJECT_CLASS (parallel_worker_task_parent_class)->finalize (object);
@@ -269,6 +271,9 @@ parallel_worker_task_get_property (GObject    *object,
       break;
     case PROP_CWD:
       g_value_set_string (value, self->recipe.cwd);
+      break;
+    case PROP_LAUNCHER:
+      g_value_set_object (value, self->launcher);
       break;
     case PROP_ENCODING:
       g_value_set_enum (value, self->encoding);
@@ -314,6 +319,9 @@ parallel_worker_task_set_property (GObject      *object,
       break;
     case PROP_CWD:
       parallel_worker_task_set_cwd (self, g_value_get_string (value));
+      break;
+    case PROP_LAUNCHER:
+      parallel_worker_task_set_launcher (self, g_value_get_object (value));
       break;
     case PROP_ENCODING:
       parallel_worker_task_set_encoding (self, g_value_get_enum (value));
@@ -391,6 +399,14 @@ parallel_worker_task_class_init (ParallelWorkerTaskClass *klass)
    * them.
    */
   properties[PROP_CWD] = g_param_spec_string ("cwd", NULL, NULL, NULL, plain);
+
+  /**
+   * ParallelWorkerTask:launcher: (getter get_launcher) (setter set_launcher)
+   *
+   * How the workers are started somewhere else, or %NULL for this machine. It is set before the first step. Of no meaning where
+   * a server makes them.
+   */
+  properties[PROP_LAUNCHER] = g_param_spec_object ("launcher", NULL, NULL, PARALLEL_TYPE_LAUNCHER, plain);
 
   /**
    * ParallelWorkerTask:encoding: (getter get_encoding) (setter set_encoding)

@@ -9,6 +9,7 @@
 # error "Only <parallel-glib/parallel.h> can be included directly."
 #endif
 
+#include <parallel-glib/parallel-launcher.h>
 #include <parallel-glib/parallel-task.h>
 #include <parallel-glib/parallel-worker-server.h>
 
@@ -44,6 +45,13 @@ const char           *parallel_worker_task_get_cwd                  (ParallelWor
 PARALLEL_AVAILABLE_IN_ALL
 void                  parallel_worker_task_set_cwd                  (ParallelWorkerTask     *self,
                                                                      const char             *cwd);
+
+PARALLEL_AVAILABLE_IN_ALL
+ParallelLauncher     *parallel_worker_task_get_launcher             (ParallelWorkerTask     *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void                  parallel_worker_task_set_launcher             (ParallelWorkerTask     *self,
+                                                                     ParallelLauncher       *launcher);
 
 PARALLEL_AVAILABLE_IN_ALL
 ParallelEncoding      parallel_worker_task_get_encoding             (ParallelWorkerTask     *self);

@@ -12,6 +12,7 @@
 #include <parallel-glib/parallel-background-task-runner.h>
 #include <parallel-glib/parallel-command-task.h>
 #include <parallel-glib/parallel-function-task.h>
+#include <parallel-glib/parallel-launcher.h>
 #include <parallel-glib/parallel-run-error.h>
 #include <parallel-glib/parallel-run-steps.h>
 #include <parallel-glib/parallel-step.h>

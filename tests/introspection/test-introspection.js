@@ -47,7 +47,8 @@ function* symbols() {
 const tests = {
   names() {
     const classes = [
-      'AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task', 'Worker', 'WorkerServer', 'WorkerTask',
+      'AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Launcher', 'Step', 'Task', 'Worker', 'WorkerServer',
+      'WorkerTask',
     ];
     const enums = [
       'Containment', 'Encoding', 'HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError', 'StepState',

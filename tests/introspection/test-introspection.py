@@ -13,8 +13,8 @@ import gi
 gi.require_version('Parallel', '1')
 from gi.repository import Gio, GLib, Parallel
 
-CLASSES = ('AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Step', 'Task', 'Worker', 'WorkerServer',
-           'WorkerTask')
+CLASSES = ('AsyncTask', 'BackgroundTaskRunner', 'CommandTask', 'FunctionTask', 'Launcher', 'Step', 'Task', 'Worker',
+           'WorkerServer', 'WorkerTask')
 ENUMS = ('Containment', 'Encoding', 'HaltMode', 'KeepSteps', 'OutputLimitPolicy', 'OutputMode', 'OutputStream', 'RunError',
          'StepState')
 FUNCTIONS = ('run_error_quark', 'run_steps', 'run_steps_async', 'run_steps_finish')

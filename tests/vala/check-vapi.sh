@@ -14,8 +14,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 types='AsyncFunction AsyncTask BackgroundTaskRunner CommandTask Containment Encoding Function FunctionTask HaltMode
-KeepSteps OutputLimitPolicy OutputMode OutputStream RunError Step StepState Task Worker WorkerExitFunction WorkerFunction
-WorkerServer WorkerTask'
+KeepSteps Launcher OutputLimitPolicy OutputMode OutputStream RunError Step StepState Task Worker WorkerExitFunction
+WorkerFunction WorkerServer WorkerTask'
 
 # has_types NAME…: the types of the API are just these.
 has_types () {
@@ -120,7 +120,7 @@ check 'an asynchronous task is derived' compile_class 'Parallel.AsyncTask {
   public override async bool run_async (Parallel.Step step, Cancellable? cancellable) throws Error { return true; } }'
 check 'with the parameters that it has' refuse_class 'no suitable method found to override' 'Parallel.AsyncTask {
   public override async bool run_async (Parallel.Step step) throws Error { return true; } }'
-for class in Step BackgroundTaskRunner FunctionTask CommandTask WorkerTask Worker WorkerServer; do
+for class in Step BackgroundTaskRunner FunctionTask CommandTask WorkerTask Worker WorkerServer Launcher; do
   check "$class is final" refuse_class 'sealed' "Parallel.$class { }"
 done
 check 'a task has nothing to override' refuse_class 'no suitable method found to override' \
