@@ -35,12 +35,13 @@
  * The guardian has arguments 0, 1 ("1g") and 2 only. Its standard input is a pipe, and the process
  * that was started ends at once with PARALLEL_EXEC_EXIT_GUARDING. */
 
-#define PARALLEL_EXEC_VERSION   '2'
+#define PARALLEL_EXEC_VERSION   '3'
 #define PARALLEL_EXEC_REPORT_FD 3
 
 /* The modes. */
 #define PARALLEL_EXEC_SUPERVISE 's'   /* stay, wait for the program and report how it ended */
 #define PARALLEL_EXEC_TREE      't'   /* the same, and let nothing that it started outlive it */
+#define PARALLEL_EXEC_POLITE    'p'   /* when this program dies, the other one gets SIGTERM, not SIGKILL */
 #define PARALLEL_EXEC_GUARD     'g'   /* be the guardian */
 
 #define PARALLEL_EXEC_MARK_NAME "PARALLEL_GLIB_STEP"

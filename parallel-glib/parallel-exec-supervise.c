@@ -238,7 +238,7 @@ supervise (const Helper *helper,
       /* A program that kills its own group must not take the keeper of its tree with it. */
       if (tree)
         sys_setpgid (0, 0);
-      die_with (helper->pid, SIGKILL);
+      die_with (helper->pid, helper->death);
       become_program (helper);
     }
 

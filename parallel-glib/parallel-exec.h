@@ -22,6 +22,7 @@ typedef struct
 {
   long   pid;
   long   parent;    /* the program that runs the steps */
+  int    death;     /* the signal that the program gets when the one before it dies */
   char **args;      /* all of the helper's own */
   char **env;
 } Helper;

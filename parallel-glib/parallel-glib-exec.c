@@ -304,6 +304,8 @@ run (int    argc,
   Helper helper = { .pid = sys_getpid (), .args = argv, .env = env };
   ParallelExecRecord started = { .kind = PARALLEL_EXEC_STARTED, .pid = (int32_t) helper.pid };
   const char *modes;
+  int supervised;
+  int tree;
 
   if (argc <= PARALLEL_EXEC_ARG_PARENT)
     refuse ();
@@ -321,9 +323,13 @@ run (int    argc,
   if (argc <= PARALLEL_EXEC_ARG_ARGV)
     refuse ();
 
+  helper.death = has_mode (modes, PARALLEL_EXEC_POLITE) ? SIGTERM : SIGKILL;
+  supervised = has_mode (modes, PARALLEL_EXEC_SUPERVISE);
+  tree = has_mode (modes, PARALLEL_EXEC_TREE);
+
+  /* One that supervises has all signals blocked, and its own end tells the program. */
   sys_setpgid (0, 0);
-  die_with (helper.parent,
-            has_mode (modes, PARALLEL_EXEC_TREE) ? PARALLEL_EXEC_SIGNAL_KILL : SIGKILL);
+  die_with (helper.parent, tree ? PARALLEL_EXEC_SIGNAL_KILL : supervised ? SIGKILL : helper.death);
   tell_guardian (&helper);
   close_stray_descriptors (parse_number (argv[PARALLEL_EXEC_ARG_REPORT_FD]));
 
@@ -333,8 +339,8 @@ run (int    argc,
   if (modes[0] != PARALLEL_EXEC_VERSION)
     fail (&helper, PARALLEL_EXEC_NO_PROTOCOL, EPROTO);
 
-  if (modes[1] != '\0')
-    supervise (&helper, has_mode (modes, PARALLEL_EXEC_TREE));
+  if (supervised || tree)
+    supervise (&helper, tree);
 
   become_program (&helper);
 }

@@ -126,6 +126,30 @@ parallel_spawner_make_mark (void)
   return make_mark (parallel_exec_reports_begin ());
 }
 
+/* The tree's helper must live to kill it. */
+static gboolean
+is_guarded (const ParallelSpawnRequest *request)
+{
+  return !request->tree && !request->unguarded;
+}
+
+static char *
+make_mode (const ParallelSpawnRequest *request,
+           const ParallelSpawned      *spawned)
+{
+  GString *mode = g_string_new (NULL);
+
+  g_string_append_c (mode, PARALLEL_EXEC_VERSION);
+  if (request->tree)
+    g_string_append_c (mode, PARALLEL_EXEC_TREE);
+  else if (spawned->supervised)
+    g_string_append_c (mode, PARALLEL_EXEC_SUPERVISE);
+  if (request->unguarded)
+    g_string_append_c (mode, PARALLEL_EXEC_POLITE);
+
+  return g_string_free (mode, FALSE);
+}
+
 static gboolean
 start_helper (ParallelLaunch                      *launch,
               const ParallelSpawnRequest  *request,
@@ -133,10 +157,7 @@ start_helper (ParallelLaunch                      *launch,
               ParallelSpawned             *spawned,
               GError                     **error)
 {
-  const char mode[] = {
-    PARALLEL_EXEC_VERSION,
-    request->tree ? PARALLEL_EXEC_TREE : spawned->supervised ? PARALLEL_EXEC_SUPERVISE : '\0', '\0'
-  };
+  g_autofree char *mode = make_mode (request, spawned);
   const int inherited[2] = { parallel_exec_reports_get_fd (), parallel_guardian_get_fd () };
   guint32 number_of_start = parallel_exec_reports_begin ();
   g_autofree char *mark = make_mark (number_of_start);
@@ -148,8 +169,7 @@ start_helper (ParallelLaunch                      *launch,
   g_snprintf (parent, sizeof parent, "%d", getpid ());
   g_snprintf (number, sizeof number, "%u", number_of_start);
   g_snprintf (report_fd, sizeof report_fd, "%d", parallel_exec_reports_get_fd ());
-  /* The tree's helper must live to kill it. */
-  g_snprintf (guardian_fd, sizeof guardian_fd, "%d", request->tree ? -1 : parallel_guardian_get_fd ());
+  g_snprintf (guardian_fd, sizeof guardian_fd, "%d", is_guarded (request) ? parallel_guardian_get_fd () : -1);
 
   argv = g_new (const char *, PARALLEL_EXEC_ARG_ARGV + n_args + 1);
   argv[0] = parallel_launch_get_helper ();
@@ -205,7 +225,7 @@ start (ParallelLaunch                      *launch,
       return FALSE;
     }
 
-  if (!request->tree)
+  if (is_guarded (request))
     parallel_guardian_add (spawned->pid);
 
   return TRUE;
