@@ -370,8 +370,8 @@ make_argv (const char * const *options,
 {
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 
-  /* A node that fails must not take the others with it. */
-  g_strv_builder_add_many (builder, "salloc", "-Q", "--no-kill", NULL);
+  /* A node that fails must not take the others with it. When somebody else ends the allocation, the command ends too. */
+  g_strv_builder_add_many (builder, "salloc", "-Q", "--no-kill", "--kill-command", NULL);
   if (patience == 0)
     g_strv_builder_add (builder, "--immediate");
   g_strv_builder_addv (builder, (const char **) options);

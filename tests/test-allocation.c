@@ -118,8 +118,8 @@ make_launcher (const char *mode,
   return launcher;
 }
 
-#define BEGIN "begin -Q --no-kill -n6 -p test"
-#define BEGIN_IMMEDIATE "begin -Q --no-kill --immediate -n6 -p test"
+#define BEGIN "begin -Q --no-kill --kill-command -n6 -p test"
+#define BEGIN_IMMEDIATE "begin -Q --no-kill --kill-command --immediate -n6 -p test"
 
 /* ---- it is granted ---- */
 
