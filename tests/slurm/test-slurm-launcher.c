@@ -16,13 +16,14 @@
 
 static const char *self;
 
-/* Runs a program; what it prints, with lines joined by "|". */
+/* Runs a program, with "input" for it to read; what it prints, with lines joined by "|". */
 static char *
 run_command (const char * const *argv,
              char              **env,
              char              **errors)
 {
-  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDIN_PIPE
+                                                                        | G_SUBPROCESS_FLAGS_STDOUT_PIPE
                                                                         | G_SUBPROCESS_FLAGS_STDERR_PIPE);
   g_autoptr (GSubprocess) subprocess = NULL;
   g_autoptr (GError) error = NULL;
@@ -32,7 +33,7 @@ run_command (const char * const *argv,
     g_subprocess_launcher_set_environ (launcher, env);
   subprocess = g_subprocess_launcher_spawnv (launcher, argv, &error);
   g_assert_no_error (error);
-  g_subprocess_communicate_utf8 (subprocess, NULL, NULL, &output, errors, &error);
+  g_subprocess_communicate_utf8 (subprocess, "input", NULL, &output, errors, &error);
   g_assert_no_error (error);
 
   return g_strdelimit (g_strchomp (output), "\n", '|');
@@ -147,22 +148,28 @@ test_part (void)
 static char *
 run_at (ParallelLauncher *launcher,
         const char       *node,
-        const char       *line)
+        const char       *line,
+        char            **errors)
 {
   const char * const argv[] = { "/bin/sh", "-c", line, NULL };
   ParallelPlace place = { (char *) node, 0 };
   g_auto (GStrv) full = dup_argv (launcher, &place, argv);
   g_auto (GStrv) env = parallel_launcher_dup_environ (launcher, NULL);
 
-  return run_command ((const char * const *) full, env, NULL);
+  return run_command ((const char * const *) full, env, errors);
 }
 
+/* Environment, working directory and streams are as they should be, and nothing is said of it. */
 static void
 assert_runs_at (ParallelLauncher *launcher,
                 const char       *node)
 {
-  g_autofree char *output = run_at (launcher, node, "echo $SLURMD_NODENAME $SLURM_NTASKS; printf 'no newline'");
-  g_autofree char *expected = g_strconcat (node, " 1|no newline", NULL);
+  g_autofree char *errors = NULL;
+  g_autofree char *output = run_at (launcher, node, "echo $SLURMD_NODENAME $SLURM_NTASKS $PARALLEL_GLIB_EXEC; pwd; cat", &errors);
+  g_autofree char *cwd = g_get_current_dir ();
+  g_autofree char *expected = g_strdup_printf ("%s 1 %s|%s|input", node, g_getenv ("PARALLEL_GLIB_EXEC"), cwd);
+
+  g_assert_cmpstr (errors, ==, "");
 
   g_assert_cmpstr (output, ==, expected);
 }
@@ -180,6 +187,12 @@ test_run (void)
     { "SLURM_EXPORT_ENV", "NONE" },
     { "SLURM_WORKING_DIR", "/nowhere" },
     { "SLURM_DEBUG", "1" },
+    { "SLURM_OPEN_MODE", "append" },
+    { "SLURM_REMOTE_CWD", "/nowhere" },
+    { "SLURM_TIMELIMIT", "0:0:0" },
+    { "SLURM_IMMEDIATE", "1" },
+    { "SLURM_EXCLUSIVE", "1" },
+    { "SRUN_EXPORT_ENV", "NONE" },
     { "SLURM_NTASKS", "7" },
     { "SLURM_NNODES", "3" },
   };
@@ -418,8 +431,8 @@ role_inside (void)
 {
   g_autoptr (ParallelLauncher) launcher = parallel_launcher_new_slurm (NULL);
   g_autofree char *places = prepare (launcher);
-  g_autofree char *first = run_at (launcher, "n1", "echo $SLURMD_NODENAME");
-  g_autofree char *second = run_at (launcher, "n2", "echo $SLURMD_NODENAME");
+  g_autofree char *first = run_at (launcher, "n1", "echo $SLURMD_NODENAME", NULL);
+  g_autofree char *second = run_at (launcher, "n2", "echo $SLURMD_NODENAME", NULL);
   g_autofree char *states = run_shell (STATES);
 
   g_print ("%s\n%u\n%s\n%s\n%s\n", places, parallel_launcher_get_n_slots (launcher), first, second, states);
