@@ -21,7 +21,7 @@
 static gboolean
 has_placeholder (ParallelCommandTask *self)
 {
-  for (guint i = 0; !self->shell && self->argv != NULL && self->argv[i] != NULL; i++)
+  for (guint i = 0; !self->shell && !self->literal && self->argv != NULL && self->argv[i] != NULL; i++)
     if (strstr (self->argv[i], PLACEHOLDER) != NULL)
       return TRUE;
 

@@ -16,6 +16,7 @@ struct _ParallelCommandTask
   /* Constant once the task is in use. */
   char         **argv;
   gboolean       shell;             /* argv is a shell with a command line, in which {} means nothing */
+  gboolean       literal;           /* {} means nothing: an input has been put in its place elsewhere */
   char         **env;               /* NULL: that of the program */
   char          *cwd;
   char         **launcher_prefix;
@@ -28,6 +29,7 @@ struct _ParallelCommandTask
 
   /* Engine thread only. */
   int            stdin_fd;          /* a memory file with stdin_bytes, or -1 */
+  ParallelTask  *agents;            /* the workers that run it where the launcher starts them; NULL until they are needed */
 };
 
 /* parallel-command-settings.c: as g_set_str() of later GLib versions. */
@@ -51,6 +53,18 @@ char              **parallel_command_task_dup_argv (ParallelCommandTask  *self,
  * one if it fails. */
 int                 parallel_command_task_open_stdin (ParallelCommandTask  *self,
                                                       GError              **error);
+
+/* With a launcher, in parallel-command-remote.c. Engine thread. */
+void                parallel_command_remote_hand   (ParallelTask         *task,
+                                                    ParallelStep         *step);
+void                parallel_command_remote_stop   (ParallelTask         *task,
+                                                    ParallelStep         *step);
+void                parallel_command_remote_wake   (ParallelTask         *task,
+                                                    gpointer              host);
+void                parallel_command_remote_recall (ParallelTask         *task,
+                                                    gpointer              host);
+gboolean            parallel_command_remote_close  (ParallelTask         *task,
+                                                    gpointer              host);
 
 /* A running program, in parallel-command-run.c. Engine thread. */
 void                parallel_command_run_start     (ParallelCommandTask  *task,

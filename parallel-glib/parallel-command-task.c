@@ -87,6 +87,7 @@ parallel_command_task_finalize (GObject *object)
   g_clear_pointer (&self->env, g_strfreev);
   g_clear_pointer (&self->launcher_prefix, g_strfreev);
   g_clear_object (&self->launcher);
+  g_clear_object (&self->agents);
 
   G_OBJECT_CLASS (parallel_command_task_parent_class)->finalize (object);
 }
@@ -293,7 +294,19 @@ install_containment (void)
                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 }
 
-static const ParallelTaskFuncs command_task_funcs =
+static const ParallelTaskFuncs remote_funcs =
+{
+  .place = PARALLEL_TASK_PLACE_ENGINE,
+  .start = parallel_command_remote_hand,
+  .stop = parallel_command_remote_stop,
+  .describe = parallel_command_task_describe,
+  .check = parallel_command_task_check,
+  .wake = parallel_command_remote_wake,
+  .recall = parallel_command_remote_recall,
+  .close = parallel_command_remote_close,
+};
+
+static const ParallelTaskFuncs local_funcs =
 {
   .place = PARALLEL_TASK_PLACE_ENGINE,
   .start = parallel_command_task_start,
@@ -301,6 +314,14 @@ static const ParallelTaskFuncs command_task_funcs =
   .describe = parallel_command_task_describe,
   .check = parallel_command_task_check,
 };
+
+static const ParallelTaskFuncs *
+choose_funcs (ParallelTask *task)
+{
+  return PARALLEL_COMMAND_TASK (task)->launcher != NULL ? &remote_funcs : &local_funcs;
+}
+
+static const ParallelTaskFuncs command_task_funcs = { .choose = choose_funcs };
 
 static void
 parallel_command_task_class_init (ParallelCommandTaskClass *klass)

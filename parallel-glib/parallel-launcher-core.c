@@ -397,6 +397,12 @@ parallel_launcher_core_get_job (ParallelLauncherCore *self)
   return self->job;
 }
 
+gboolean
+parallel_launcher_core_is_slurm (ParallelLauncherCore *self)
+{
+  return self->is_slurm;
+}
+
 /* ---- from the beginning to the end ---- */
 
 static ParallelLauncherCore *

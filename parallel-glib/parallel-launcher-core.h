@@ -34,6 +34,9 @@ void                  parallel_launcher_core_prepare     (ParallelLauncherCore  
 void                  parallel_launcher_core_forget      (ParallelLauncherCore   *self,
                                                           gpointer                user_data);
 
+/* Any thread; constant. */
+gboolean              parallel_launcher_core_is_slurm    (ParallelLauncherCore   *self);
+
 /* Engine thread only: Slurm's job in which things are started, or NULL. */
 const char           *parallel_launcher_core_get_job     (ParallelLauncherCore   *self);
 

@@ -24,6 +24,7 @@ struct _ParallelLauncher
   char                **cancel_argv;
   char                 *agent;
   double                patience;           /* seconds; negative: without limit */
+  double                heartbeat_timeout;  /* seconds */
   gboolean              connect_back;
   char                 *address;
 
@@ -56,6 +57,9 @@ void    parallel_launcher_forget           (ParallelLauncher       *self,
 char  **parallel_launcher_dup_argv         (ParallelLauncher       *self,
                                             const ParallelPlace    *place,
                                             const char * const     *argv);
+
+/* Whether the far side has the folders of this machine, so that a program runs in the same one. */
+gboolean parallel_launcher_shares_folders  (ParallelLauncher       *self);
 
 /* @env, NULL for that of this program, without the variables that disturb the launcher. */
 char  **parallel_launcher_dup_environ      (ParallelLauncher       *self,

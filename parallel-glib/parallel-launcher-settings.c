@@ -222,6 +222,43 @@ parallel_launcher_set_agent (ParallelLauncher *self,
 }
 
 /**
+ * parallel_launcher_get_heartbeat_timeout: (get-property heartbeat-timeout)
+ * @self: a launcher
+ *
+ * How long the far side may give no sign of life.
+ *
+ * Returns: a number of seconds
+ */
+double
+parallel_launcher_get_heartbeat_timeout (ParallelLauncher *self)
+{
+  g_return_val_if_fail (PARALLEL_IS_LAUNCHER (self), 0);
+
+  return self->heartbeat_timeout;
+}
+
+/**
+ * parallel_launcher_set_heartbeat_timeout: (set-property heartbeat-timeout)
+ * @self: a launcher
+ * @heartbeat_timeout: a number of seconds, from 0.1 to 86400
+ *
+ * Sets how long the far side may give no sign of life until what it runs is taken for lost.
+ */
+void
+parallel_launcher_set_heartbeat_timeout (ParallelLauncher *self,
+                                         double            heartbeat_timeout)
+{
+  g_return_if_fail (PARALLEL_IS_LAUNCHER (self));
+  g_return_if_fail (heartbeat_timeout >= 0.1 && heartbeat_timeout <= 86400);
+
+  if (self->heartbeat_timeout == heartbeat_timeout)
+    return;
+
+  self->heartbeat_timeout = heartbeat_timeout;
+  g_object_notify (G_OBJECT (self), "heartbeat-timeout");
+}
+
+/**
  * parallel_launcher_get_patience: (get-property patience)
  * @self: a launcher
  *

@@ -40,6 +40,7 @@ enum
   PROP_CANCEL_ARGV,
   PROP_AGENT,
   PROP_PATIENCE,
+  PROP_HEARTBEAT_TIMEOUT,
   PROP_STATUS,
   PROP_N_SLOTS,
   PROP_CONNECT_BACK,
@@ -48,6 +49,9 @@ enum
 };
 
 static GParamSpec *properties[N_PROPS];
+
+/* More than a machine that has too much to do takes, and than a network needs to find another way. */
+#define DEFAULT_HEARTBEAT_TIMEOUT 10
 
 G_DEFINE_FINAL_TYPE (ParallelLauncher, parallel_launcher, G_TYPE_OBJECT)
 
@@ -156,6 +160,12 @@ parallel_launcher_dup_argv (ParallelLauncher    *self,
   return g_strv_builder_end (builder);
 }
 
+gboolean
+parallel_launcher_shares_folders (ParallelLauncher *self)
+{
+  return parallel_launcher_core_is_slurm (self->core);
+}
+
 char **
 parallel_launcher_dup_environ (ParallelLauncher   *self,
                                const char * const *env)
@@ -256,6 +266,9 @@ parallel_launcher_get_property (GObject    *object,
     case PROP_PATIENCE:
       g_value_set_double (value, self->patience);
       break;
+    case PROP_HEARTBEAT_TIMEOUT:
+      g_value_set_double (value, self->heartbeat_timeout);
+      break;
     case PROP_STATUS:
       g_value_take_string (value, parallel_launcher_dup_status (self));
       break;
@@ -303,6 +316,9 @@ parallel_launcher_set_property (GObject      *object,
       break;
     case PROP_PATIENCE:
       parallel_launcher_set_patience (self, g_value_get_double (value));
+      break;
+    case PROP_HEARTBEAT_TIMEOUT:
+      parallel_launcher_set_heartbeat_timeout (self, g_value_get_double (value));
       break;
     case PROP_CONNECT_BACK:
       parallel_launcher_set_connect_back (self, g_value_get_boolean (value));
@@ -385,6 +401,15 @@ install_resources (void)
   properties[PROP_PATIENCE] = g_param_spec_double ("patience", NULL, NULL, -1, G_MAXDOUBLE, -1, plain);
 
   /**
+   * ParallelLauncher:heartbeat-timeout: (getter get_heartbeat_timeout) (setter set_heartbeat_timeout)
+   *
+   * How long the far side may give no sign of life, in seconds, until what it runs is taken for lost. It gives four in this
+   * time, however busy the step is. A far side that ends, or whose connection is closed, is noticed at once.
+   */
+  properties[PROP_HEARTBEAT_TIMEOUT] =
+    g_param_spec_double ("heartbeat-timeout", NULL, NULL, 0.1, 86400, DEFAULT_HEARTBEAT_TIMEOUT, plain);
+
+  /**
    * ParallelLauncher:status: (getter dup_status)
    *
    * What the launcher is waiting for, in words, as "waiting for resources"; %NULL for nothing.
@@ -435,6 +460,7 @@ parallel_launcher_init (ParallelLauncher *self)
 {
   self->trusts_exit_status = TRUE;
   self->patience = -1;
+  self->heartbeat_timeout = DEFAULT_HEARTBEAT_TIMEOUT;
   self->core = parallel_launcher_core_new (self);
 }
 

@@ -69,6 +69,13 @@ void                parallel_launcher_set_agent              (ParallelLauncher  
                                                               const char         *agent);
 
 PARALLEL_AVAILABLE_IN_ALL
+double              parallel_launcher_get_heartbeat_timeout  (ParallelLauncher   *self);
+
+PARALLEL_AVAILABLE_IN_ALL
+void                parallel_launcher_set_heartbeat_timeout  (ParallelLauncher   *self,
+                                                              double              heartbeat_timeout);
+
+PARALLEL_AVAILABLE_IN_ALL
 double              parallel_launcher_get_patience           (ParallelLauncher   *self);
 
 PARALLEL_AVAILABLE_IN_ALL

@@ -42,6 +42,12 @@ unexpected_error (ParallelPoolWorker *self,
 
   if (self->fault != NULL)
     return g_error_copy (self->fault);
+  if (self->relay_words != NULL)
+    {
+      g_autofree char *words = g_utf8_make_valid (self->relay_words->str, self->relay_words->len);
+
+      return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT, "The worker %s", g_strstrip (words));
+    }
   if (!self->exited)
     return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
                         "The worker (pid %d) does not end although it was killed", self->process.pid);
@@ -55,7 +61,7 @@ static void
 set_exit (ParallelPoolWorker *self,
           ParallelStep       *step)
 {
-  if (!self->exited || self->wait_status == PARALLEL_EXIT_LOST)
+  if (!self->exited || self->relay_words != NULL || self->wait_status == PARALLEL_EXIT_LOST)
     return;
 
   if (WIFEXITED (self->wait_status))
@@ -174,7 +180,7 @@ parallel_pool_worker_bury (ParallelPoolWorker *self,
     end_requests (self, left);
   else
     end_onexit (self, state, left);
-  if (!self->was_up && !self->pool->closing)
+  if (!parallel_pool_launcher_blames_place (self->pool, self) && !self->was_up && !self->pool->closing)
     fail_start (self);
 
   parallel_worker_pool_remove (self->pool, self);

@@ -5,6 +5,7 @@
 
 #include "parallel-worker-pool.h"
 
+#include "parallel-agent-link.h"
 #include "parallel-engine.h"
 
 /* What a worker prints: whose it is, and where that of a step ends. */
@@ -49,12 +50,13 @@ parallel_pool_worker_get_current_step (ParallelPoolWorker *self)
 
 /* It does not stop the step itself: whoever gives out output goes on with the worker and its step. */
 static void
-append_output (ParallelPoolWorker *self,
-               ParallelStep       *step,
-               const guint8       *data,
-               gsize               size)
+append_to (ParallelPoolWorker   *self,
+           ParallelStep         *step,
+           ParallelOutputStream  stream,
+           const guint8         *data,
+           gsize                 size)
 {
-  g_autoptr (ParallelOutput) output = parallel_step_dup_stream (step, PARALLEL_OUTPUT_STREAM_STDOUT);
+  g_autoptr (ParallelOutput) output = parallel_step_dup_stream (step, stream);
   g_autoptr (GError) error = NULL;
 
   if (output == NULL)
@@ -62,7 +64,36 @@ append_output (ParallelPoolWorker *self,
 
   if (!parallel_output_append (output, data, size, &error) && !parallel_step_is_being_stopped (step))
     self->pool->host_class->stop (self->pool->host, step, g_steal_pointer (&error));
-  parallel_step_wrote (step, PARALLEL_OUTPUT_STREAM_STDOUT);
+  parallel_step_wrote (step, stream);
+}
+
+typedef struct
+{
+  ParallelPoolWorker *worker;
+  ParallelStep       *step;
+} Place;
+
+static void
+append_piece (gpointer              user_data,
+              ParallelOutputStream  stream,
+              const guint8         *data,
+              gsize                 size)
+{
+  Place *place = user_data;
+
+  append_to (place->worker, place->step, stream, data, size);
+}
+
+static void
+append_output (ParallelPoolWorker *self,
+               ParallelStep       *step,
+               const guint8       *data,
+               gsize               size)
+{
+  if (parallel_worker_task_has_pieces (self->pool->task))
+    parallel_pieces_feed (&self->pieces, data, size, append_piece, &(Place) { self, step });
+  else
+    append_to (self, step, PARALLEL_OUTPUT_STREAM_STDOUT, data, size);
 }
 
 void
@@ -82,8 +113,15 @@ parallel_pool_worker_take_output (gpointer      owner,
                                   gsize         size)
 {
   ParallelPoolWorker *self = owner;
-  ParallelStep *step = parallel_pool_worker_get_current_step (self);
+  ParallelStep *step;
 
+  if (self->relay_words != NULL)
+    {
+      g_string_append_len (self->relay_words, (const char *) data, size);
+      return;
+    }
+
+  step = parallel_pool_worker_get_current_step (self);
   if (step == NULL)
     {
       g_byte_array_append (self->early, data, size);
@@ -140,6 +178,12 @@ parallel_pool_worker_take_mark (gpointer owner,
 
   if (serial == 0)
     return;   /* of the setup */
+  if (serial == PARALLEL_AGENT_SPEAKS && self->place >= 0)
+    {
+      if (self->relay_words == NULL)
+        self->relay_words = g_string_new (NULL);
+      return;
+    }
   if (request == NULL || request->serial != serial)
     {
       parallel_pool_worker_protest (self, "it has marked the end of a step that it was not doing");

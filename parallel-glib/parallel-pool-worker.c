@@ -92,6 +92,8 @@ become_up (ParallelPoolWorker *self)
   self->state = PARALLEL_POOL_WORKER_UP;
   self->was_up = TRUE;
   self->pool->n_failed_starts = 0;
+  if (self->place >= 0)
+    parallel_pool_places_set_up (self->pool->places, self->place);
   parallel_worker_pool_schedule (self->pool);
 }
 
@@ -517,6 +519,7 @@ check_setup (ParallelWorkerTask  *task,
 
 gboolean
 parallel_pool_worker_start (ParallelWorkerPool  *pool,
+                            int                  place,
                             GError             **error)
 {
   ParallelPoolWorker *self;
@@ -525,7 +528,11 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
   GError *local_error = NULL;
 
   if (!check_setup (pool->task, error))
-    return FALSE;
+    {
+      if (place >= 0)
+        parallel_pool_places_give_back (pool->places, place);
+      return FALSE;
+    }
 
   for (gsize i = 0; i < sizeof token; i += sizeof (guint32))
     {
@@ -536,12 +543,16 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
 
   self = g_new0 (ParallelPoolWorker, 1);
   self->pool = pool;
+  self->place = place;
   self->claim_fds[0] = self->claim_fds[1] = self->stack_fd = -1;
   self->early = g_byte_array_new ();
   g_queue_init (&self->requests);
-  if (!parallel_worker_process_start (&self->process, parallel_worker_task_get_recipe (pool->task), &process_funcs,
+  if (!parallel_worker_process_start (&self->process, parallel_worker_task_get_recipe (pool->task),
+                                      place >= 0 ? g_ptr_array_index (pool->place_list, place) : NULL, &process_funcs,
                                       self, error))
     {
+      if (place >= 0)
+        parallel_pool_places_give_back (pool->places, place);
       parallel_pool_worker_free (self);
       return FALSE;
     }
@@ -573,5 +584,7 @@ parallel_pool_worker_free (ParallelPoolWorker *self)
   g_byte_array_unref (self->early);
   g_clear_pointer (&self->left, g_bytes_unref);
   g_clear_error (&self->fault);
+  if (self->relay_words != NULL)
+    g_string_free (self->relay_words, TRUE);
   g_free (self);
 }

@@ -212,6 +212,25 @@ parallel_run_pool_set_ahead (gpointer host,
 }
 
 void
+parallel_run_pool_set_default_slots (gpointer host,
+                                     guint    n_slots)
+{
+  ParallelRun *run = host;
+  ParallelActions actions = { NULL };
+
+  parallel_run_lock (run);
+  if (!run->config.max_parallel_is_set && run->config.max_parallel != n_slots)
+    {
+      run->config.max_parallel = n_slots;
+      parallel_run_dispatch_locked (run, &actions);
+      parallel_run_poke_locked (run, &actions);
+    }
+  parallel_run_unlock (run);
+
+  parallel_run_act (run, &actions);
+}
+
+void
 parallel_run_pool_reserve (gpointer host)
 {
   ParallelRun *run = host;

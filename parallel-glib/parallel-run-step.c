@@ -447,6 +447,7 @@ const ParallelStepHost parallel_run_step_host =
   .give_back = parallel_run_pool_give_back,
   .get_slots = parallel_run_pool_get_slots,
   .set_ahead = parallel_run_pool_set_ahead,
+  .set_default_slots = parallel_run_pool_set_default_slots,
   .reserve = parallel_run_pool_reserve,
   .unreserve = parallel_run_pool_unreserve,
   .begin_onexit = parallel_run_pool_begin_onexit,

@@ -78,6 +78,7 @@ typedef struct
 typedef struct
 {
   guint                     max_parallel;
+  gboolean                  max_parallel_is_set; /* by the user */
   guint                     max_pending;      /* 0: no bound */
   gboolean                  halt_on_error;
   ParallelKeepSteps         keep;
@@ -357,6 +358,8 @@ ParallelBegin parallel_run_pool_begin     (gpointer          host,
 void          parallel_run_pool_give_back (gpointer          host,
                                            ParallelStep     *step);
 guint         parallel_run_pool_get_slots (gpointer          host);
+void          parallel_run_pool_set_default_slots (gpointer  host,
+                                                   guint     n_slots);
 void          parallel_run_pool_set_ahead (gpointer          host,
                                            guint             ahead);
 void          parallel_run_pool_reserve   (gpointer          host);

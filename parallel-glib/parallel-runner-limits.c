@@ -62,17 +62,21 @@ parallel_background_task_runner_set_max_parallel (ParallelBackgroundTaskRunner *
                                                   guint                         max_parallel)
 {
   ParallelRunConfig config;
+  gboolean differs;
 
   g_return_if_fail (PARALLEL_IS_BACKGROUND_TASK_RUNNER (self));
   g_return_if_fail (max_parallel > 0 && max_parallel <= MAX_PARALLEL);
 
   config = parallel_run_get_config (self->run);
-  if (config.max_parallel == max_parallel)
+  differs = config.max_parallel != max_parallel;
+  if (!differs && config.max_parallel_is_set)
     return;
 
   config.max_parallel = max_parallel;
+  config.max_parallel_is_set = TRUE;
   parallel_run_set_config (self->run, &config);
-  notify (self, "max-parallel");
+  if (differs)
+    notify (self, "max-parallel");
 }
 
 /**

@@ -281,8 +281,9 @@ install_limits (void)
    * ParallelBackgroundTaskRunner:max-parallel: (getter get_max_parallel) (setter set_max_parallel)
    *
    * How many steps run at the same time: by default as many as this program has processors, with
-   * its affinity and the quota of its control group counted in. It can be changed while the runner
-   * runs.
+   * its affinity and the quota of its control group counted in. Once the task's launcher has told how many
+   * slots there are elsewhere, it is that number, without a notification, unless it was set. It can be changed while the
+   * runner runs.
    */
   properties[PROP_MAX_PARALLEL] =
     g_param_spec_uint ("max-parallel", NULL, NULL, 1, G_MAXUINT, 1, WRITABLE);

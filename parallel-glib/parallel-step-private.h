@@ -67,6 +67,9 @@ typedef struct
   /* How many steps more than there are slots for are to be handed over. */
   void            (*set_ahead)  (gpointer        host,
                                  guint           ahead);
+  /* How many steps run at once if nobody has said so. */
+  void            (*set_default_slots) (gpointer host,
+                                        guint    n_slots);
   /* Keeps the slot of the step that ends next for one that begins right after it with @runs. */
   void            (*reserve)    (gpointer        host);
   void            (*unreserve)  (gpointer        host);

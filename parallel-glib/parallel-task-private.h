@@ -29,7 +29,7 @@ typedef enum
 
 /* What a kind of task does: its class points to one of these. Not virtual functions of the
  * class, which introspection would offer to every language. */
-typedef struct
+typedef struct _ParallelTaskFuncs
 {
   ParallelTaskPlace   place;
   void              (*start)    (ParallelTask *self,
@@ -58,6 +58,9 @@ typedef struct
    * are none, and it is not. */
   gboolean          (*close)    (ParallelTask *self,
                                  gpointer      host);
+
+  /* May be NULL: this table is that of every task of the class. Any thread; constant once the task is in use. */
+  const struct _ParallelTaskFuncs *(*choose) (ParallelTask *self);
 } ParallelTaskFuncs;
 
 ParallelTaskPlace parallel_task_get_place (ParallelTask *self);

@@ -39,7 +39,9 @@ parallel_task_init (ParallelTask *self)
 static const ParallelTaskFuncs *
 get_funcs (ParallelTask *self)
 {
-  return PARALLEL_TASK_GET_CLASS (self)->funcs;
+  const ParallelTaskFuncs *funcs = PARALLEL_TASK_GET_CLASS (self)->funcs;
+
+  return funcs != NULL && funcs->choose != NULL ? funcs->choose (self) : funcs;
 }
 
 ParallelTaskPlace

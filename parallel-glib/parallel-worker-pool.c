@@ -322,8 +322,11 @@ start_workers (ParallelWorkerPool *self)
   while (n_starting < n_wanted && self->broken == NULL)
     {
       GError *error = NULL;
+      int place;
 
-      if (parallel_pool_worker_start (self, &error))
+      if (!parallel_pool_launcher_take_place (self, &place))
+        break;
+      if (parallel_pool_worker_start (self, place, &error))
         n_starting++;
       else
         parallel_worker_pool_start_failed (self, error);
@@ -347,6 +350,8 @@ fail_queue (ParallelWorkerPool *self)
 void
 parallel_worker_pool_schedule (ParallelWorkerPool *self)
 {
+  gboolean ready = self->queue.length > 0 && parallel_pool_launcher_is_ready (self);
+
   if (self->broken != NULL)
     {
       fail_queue (self);
@@ -358,7 +363,7 @@ parallel_worker_pool_schedule (ParallelWorkerPool *self)
     if (parallel_pool_worker_is_idle (g_ptr_array_index (self->workers, i)) &&
         !fill (self, g_ptr_array_index (self->workers, i)))
       break;
-  if (self->queue.length > 0)
+  if (self->queue.length > 0 && ready)
     start_workers (self);
   for (guint i = 0; i < self->workers->len && self->queue.length > 0; i++)
     fill (self, g_ptr_array_index (self->workers, i));
@@ -410,6 +415,7 @@ free_if_closed (ParallelWorkerPool *self)
 
   g_ptr_array_remove (pools, self);
   parallel_source_clear (&self->timer);
+  parallel_pool_launcher_forget (self);
   g_ptr_array_unref (self->workers);
   g_clear_error (&self->broken);
   self->host_class->closed (host);
@@ -422,6 +428,8 @@ parallel_worker_pool_remove (ParallelWorkerPool *self,
                              ParallelPoolWorker *worker)
 {
   g_ptr_array_remove (self->workers, worker);
+  if (worker->place >= 0)
+    parallel_pool_places_give_back (self->places, worker->place);
   parallel_pool_worker_free (worker);
   parallel_worker_pool_schedule (self);
   free_if_closed (self);

@@ -5,7 +5,9 @@
 
 #pragma once
 
+#include "parallel-pool-places.h"
 #include "parallel-process-stop.h"
+#include "parallel-remote-command.h"
 #include "parallel-step-private.h"
 #include "parallel-worker-link.h"
 #include "parallel-worker-process.h"
@@ -19,6 +21,9 @@ G_BEGIN_DECLS
  * first of them, which begins then. As long as steps prove to be short, each busy worker also has some
  * that wait in front of it, so that it never waits itself; these begin when the worker comes to them. If it does not
  * come to them soon, they are taken back and go to others.
+ *
+ * Where the task has a launcher, each worker has a place, and no more are made than there are slots at the places that are
+ * up. The process that is seen here is a relay, which ends as the worker there has ended.
  *
  * A worker lives from its start to the end of its process. It is then freed, in a function that its process
  * or its stop calls, never in one that its link calls. */
@@ -72,6 +77,11 @@ struct _ParallelPoolWorker
   gboolean                 ending;          /* it has little time to do so by itself */
   gboolean                 exited;
   int                      wait_status;
+
+  /* With a launcher. */
+  int                      place;           /* of the pool's places, or -1 */
+  ParallelPieces           pieces;          /* of what commands print */
+  GString                 *relay_words;     /* why the worker was lost, or NULL */
 };
 
 struct _ParallelWorkerPool
@@ -89,12 +99,20 @@ struct _ParallelWorkerPool
   gint64                    failed_starts[3]; /* the last ones, monotonic time */
   guint                     n_failed_starts;
   gboolean                  closing;
+
+  /* With a launcher. */
+  const GPtrArray          *place_list;     /* of ParallelPlace, the launcher's; NULL until it is ready */
+  ParallelPoolPlaces       *places;
+  gboolean                  is_preparing;
+  gboolean                  is_asking;      /* the launcher, right now */
+  GSource                  *place_timer;    /* when a place that is down may be tried again */
 };
 
 /* ---- parallel-pool-worker.c ---- */
 
-/* Starts one. FALSE: it could not be started at all. */
+/* Starts one, at the place with this index where the task has a launcher. FALSE: it could not be started at all. */
 gboolean             parallel_pool_worker_start     (ParallelWorkerPool    *pool,
+                                                     int                    place,
                                                      GError               **error);
 /* The step that it does is to be stopped, and the worker with it. */
 void                 parallel_pool_worker_stop      (ParallelPoolWorker    *self,
@@ -167,6 +185,21 @@ void                 parallel_worker_pool_schedule  (ParallelWorkerPool    *self
 /* A worker ended before it could do anything. Takes @error, which says why. */
 void                 parallel_worker_pool_start_failed (ParallelWorkerPool *self,
                                                      GError                *error);
+/* ---- parallel-pool-launcher.c ---- */
+
+/* Whether workers can be started now; if not, the pool is scheduled again when they can. */
+gboolean             parallel_pool_launcher_is_ready (ParallelWorkerPool   *pool);
+/* The place for one more worker. FALSE: there is none for now. */
+gboolean             parallel_pool_launcher_take_place (ParallelWorkerPool *pool,
+                                                     int                   *place);
+/* The worker is of no use any more. Whether that is its place's fault, which will not be tried again at once, while
+ * others are. */
+gboolean             parallel_pool_launcher_blames_place (ParallelWorkerPool *pool,
+                                                     ParallelPoolWorker    *worker);
+void                 parallel_pool_launcher_forget  (ParallelWorkerPool    *pool);
+
+/* ---- parallel-worker-pool.c ---- */
+
 /* The worker is not there any more. */
 void                 parallel_worker_pool_remove    (ParallelWorkerPool    *self,
                                                      ParallelPoolWorker    *worker);

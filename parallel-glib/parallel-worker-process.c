@@ -13,6 +13,7 @@
 #include "parallel-exec-reports.h"
 #include "parallel-fd.h"
 #include "parallel-guardian.h"
+#include "parallel-worker-relay.h"
 
 /* What tells a program that it is to be a worker. */
 #define WORKER_VARIABLE "PARALLEL_GLIB_WORKER"
@@ -79,7 +80,12 @@ exited_cb (int      pid,
 static char **
 make_environment (const ParallelWorkerRecipe *recipe)
 {
-  char **env = recipe->env != NULL ? g_strdupv (recipe->env) : g_get_environ ();
+  char **env;
+
+  if (recipe->launcher != NULL)
+    return parallel_launcher_dup_environ (recipe->launcher, NULL);
+
+  env = recipe->env != NULL ? g_strdupv (recipe->env) : g_get_environ ();
 
   return g_environ_setenv (env, WORKER_VARIABLE, "1", TRUE);
 }
@@ -87,13 +93,22 @@ make_environment (const ParallelWorkerRecipe *recipe)
 static gboolean
 spawn (ParallelWorkerProcess       *self,
        const ParallelWorkerRecipe  *recipe,
+       const ParallelPlace         *place,
        int                          input_fd,
        GError                     **error)
 {
   g_auto (GStrv) env = make_environment (recipe);
+  g_auto (GStrv) relay = NULL;
   ParallelSpawnRequest request = make_request (recipe);
   ParallelSpawned spawned;
 
+  if (recipe->launcher != NULL)
+    {
+      relay = parallel_worker_relay_dup_argv (recipe->launcher, place, (const char * const *) recipe->argv,
+                                              (const char * const *) recipe->env, recipe->cwd);
+      request.argv = (const char * const *) relay;
+      request.cwd = NULL;
+    }
   request.env = (const char * const *) env;
   request.stdin_fd = input_fd;
   if (!parallel_spawner_spawn (&request, &spawned, error))
@@ -172,6 +187,7 @@ order (ParallelWorkerProcess       *self,
 gboolean
 parallel_worker_process_start (ParallelWorkerProcess             *self,
                                const ParallelWorkerRecipe        *recipe,
+                               const ParallelPlace               *place,
                                const ParallelWorkerProcessFuncs  *funcs,
                                gpointer                           owner,
                                GError                           **error)
@@ -188,7 +204,7 @@ parallel_worker_process_start (ParallelWorkerProcess             *self,
 
   self->input_fd = sockets[0];
   started = recipe->server != NULL ? order (self, recipe, sockets[1], error)
-                                   : spawn (self, recipe, sockets[1], error);
+                                   : spawn (self, recipe, place, sockets[1], error);
   if (!started)
     parallel_worker_process_clear (self);
   return started;

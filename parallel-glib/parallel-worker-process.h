@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "parallel-launcher-private.h"
 #include "parallel-spawner.h"
 #include "parallel-worker-server-private.h"
 
@@ -19,6 +20,7 @@ typedef struct
   char                 **env;           /* or NULL for the program's own */
   char                  *cwd;           /* or NULL for the program's own */
   ParallelWorkerServer  *server;        /* or NULL */
+  ParallelLauncher      *launcher;      /* or NULL */
 } ParallelWorkerRecipe;
 
 typedef struct
@@ -49,10 +51,11 @@ typedef struct
   GSubprocess *subprocess;              /* where it is a program */
 } ParallelWorkerProcess;
 
-/* FALSE with @error: it could not be made, and nothing will be called. The functions are never called from
+/* @place: where the launcher is to run it, if there is one; else NULL. FALSE with @error: it could not be made, and nothing will be called. The functions are never called from
  * within. @self stays where it is until failed or exited was called, which is the last there is of it. */
 gboolean parallel_worker_process_start  (ParallelWorkerProcess             *self,
                                          const ParallelWorkerRecipe        *recipe,
+                                         const ParallelPlace               *place,
                                          const ParallelWorkerProcessFuncs  *funcs,
                                          gpointer                           owner,
                                          GError                           **error);

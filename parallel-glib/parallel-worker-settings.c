@@ -126,7 +126,7 @@ parallel_worker_task_get_launcher (ParallelWorkerTask *self)
 {
   g_return_val_if_fail (PARALLEL_IS_WORKER_TASK (self), NULL);
 
-  return self->launcher;
+  return self->recipe.launcher;
 }
 
 /**
@@ -143,7 +143,7 @@ parallel_worker_task_set_launcher (ParallelWorkerTask *self,
   g_return_if_fail (PARALLEL_IS_WORKER_TASK (self));
   g_return_if_fail (launcher == NULL || PARALLEL_IS_LAUNCHER (launcher));
 
-  if (g_set_object (&self->launcher, launcher))
+  if (g_set_object (&self->recipe.launcher, launcher))
     g_object_notify (G_OBJECT (self), "launcher");
 }
 

@@ -14,20 +14,33 @@ G_BEGIN_DECLS
 
 #define PARALLEL_WORKER_TASK_MIN_FRAME 65536u
 
+/* How a task that is made of workers inside of the library uses them. */
+typedef struct
+{
+  GBytes     *(*encode) (ParallelStep          *step);
+  /* Puts the end into @step, and returns the error that it ends with. */
+  GError     *(*decode) (ParallelStep          *step,
+                         GVariant              *result);
+  gboolean      pieces;               /* what the workers print comes in pieces of parallel-remote-command.h */
+} ParallelWorkerCodec;
+
 struct _ParallelWorkerTask
 {
   ParallelTask          parent_instance;
 
   /* Constant once the task is in use. */
   ParallelWorkerRecipe  recipe;
-  ParallelLauncher     *launcher;       /* NULL: this machine */
   ParallelEncoding      encoding;
   GBytes               *setup;
   gboolean              has_onexit;
   guint                 max_steps_per_worker;   /* 0: no limit */
   guint                 frame_limit;
   double                start_timeout;  /* seconds; 0: none */
+  const ParallelWorkerCodec *codec;     /* NULL: that of the encoding */
 };
+
+/* See ParallelWorkerCodec. */
+gboolean  parallel_worker_task_has_pieces     (ParallelWorkerTask    *self);
 
 /* A value as it travels. Takes a floating reference. */
 GBytes   *parallel_worker_task_serialise      (GVariant              *value);

@@ -112,6 +112,8 @@ parallel_worker_task_encode (ParallelWorkerTask *self,
   const GValue *input = parallel_step_get_input (step);
   GVariant *variant = get_variant (input);
 
+  if (self->codec != NULL)
+    return self->codec->encode (step);
   if (self->encoding == PARALLEL_ENCODING_BYTES)
     {
       GBytes *bytes = get_bytes (input);
@@ -177,6 +179,12 @@ parallel_worker_task_decode (ParallelWorkerTask    *self,
   g_autoptr (GBytes) bytes = slice (payload, outcome->data, outcome->size);
   g_autofree char *message = NULL;
 
+  if (outcome->kind == PARALLEL_OUTCOME_DONE && self->codec != NULL)
+    {
+      g_autoptr (GVariant) value = deserialise (bytes);
+
+      return self->codec->decode (step, value);
+    }
   if (outcome->kind == PARALLEL_OUTCOME_DONE)
     {
       set_result (self, step, bytes);
@@ -189,6 +197,12 @@ parallel_worker_task_decode (ParallelWorkerTask    *self,
 
   parallel_step_set_failure_details (step, bytes);
   return g_error_new_literal (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_FAILED, message);
+}
+
+gboolean
+parallel_worker_task_has_pieces (ParallelWorkerTask *self)
+{
+  return self->codec != NULL && self->codec->pieces;
 }
 
 static gboolean
@@ -244,7 +258,7 @@ parallel_worker_task_finalize (GObject *object)
   g_clear_pointer (&self->recipe.env, g_strfreev);
   g_clear_pointer (&self->recipe.cwd, g_free);
   g_clear_object (&self->recipe.server);
-  g_clear_object (&self->launcher);
+  g_clear_object (&self->recipe.launcher);
   g_clear_pointer (&self->setup, g_bytes_unref);
 
   G_OBJECT_CLASS (parallel_worker_task_parent_class)->finalize (object);
@@ -273,7 +287,7 @@ parallel_worker_task_get_property (GObject    *object,
       g_value_set_string (value, self->recipe.cwd);
       break;
     case PROP_LAUNCHER:
-      g_value_set_object (value, self->launcher);
+      g_value_set_object (value, self->recipe.launcher);
       break;
     case PROP_ENCODING:
       g_value_set_enum (value, self->encoding);
