@@ -229,12 +229,15 @@ speak (const char *text)
 static void
 lose (const char *why)
 {
-  g_autofree char *said = g_utf8_make_valid (relay.said->str, relay.said->len);
+  g_autofree char *said = NULL;
   g_autofree char *text = NULL;
 
   if (relay.is_over)
     return;
 
+  /* It has said so before it closed what this side has seen the end of. */
+  parallel_agent_reader_drain (relay.launcher_says);
+  said = g_utf8_make_valid (relay.said->str, relay.said->len);
   g_strstrip (said);
   text = g_strdup_printf ("on %s is lost: %s%s%s", relay.place, why, said[0] != '\0' ? "; the launcher says: " : "",
                           said);

@@ -54,6 +54,19 @@ parallel_agent_exit_as (int wait_status)
   _exit (128 + WTERMSIG (wait_status));
 }
 
+/* The helper is beside this program, wherever the two have been put: nobody has set a variable where a launcher has
+ * started it. */
+static void
+find_helper (void)
+{
+  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *folder = self != NULL ? g_path_get_dirname (self) : NULL;
+  g_autofree char *helper = folder != NULL ? g_build_filename (folder, "parallel-glib-exec", NULL) : NULL;
+
+  if (helper != NULL && g_file_test (helper, G_FILE_TEST_IS_EXECUTABLE))
+    g_setenv ("PARALLEL_GLIB_EXEC", helper, FALSE);
+}
+
 static void
 refuse (void)
 {
@@ -86,6 +99,7 @@ main (int    argc,
 {
   static Begin what;
 
+  find_helper ();
   if (argc == 2 && strcmp (argv[1], "commands") == 0)
     return parallel_agent_commands (argc, argv);
 

@@ -44,6 +44,16 @@ put_cancel (ParallelLauncher *launcher,
     g_variant_dict_insert (dict, "cancel", "^aay", launcher->cancel_argv);
 }
 
+/* The host, where the arguments are joined for its shell, or else the launcher itself. */
+static const char *
+get_name (ParallelLauncher *launcher)
+{
+  if (launcher->argv == NULL || launcher->argv[0] == NULL)
+    return "this machine";
+
+  return launcher->joins_arguments ? launcher->argv[g_strv_length (launcher->argv) - 1] : launcher->argv[0];
+}
+
 static char *
 make_spec (ParallelLauncher    *launcher,
            const ParallelPlace *place,
@@ -53,7 +63,7 @@ make_spec (ParallelLauncher    *launcher,
 {
   g_autoptr (GVariant) spec = NULL;
   const char *address = launcher->address != NULL ? launcher->address : g_get_host_name ();
-  g_autofree char *place_name = g_strdup (place->node != NULL ? place->node : launcher->argv[0]);
+  const char *name = place->node != NULL ? place->node : get_name (launcher);
   g_autofree char *here = cwd == NULL && parallel_launcher_shares_folders (launcher) ? g_get_current_dir () : NULL;
   GVariantDict dict;
 
@@ -63,7 +73,7 @@ make_spec (ParallelLauncher    *launcher,
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "argv", "^aay", argv);
   g_variant_dict_insert (&dict, "deadline", "d", launcher->heartbeat_timeout);
-  g_variant_dict_insert (&dict, "place", "s", place_name);
+  g_variant_dict_insert (&dict, "place", "s", name);
   if (env != NULL)
     g_variant_dict_insert (&dict, "environ", "^aay", env);
   if (cwd != NULL)

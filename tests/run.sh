@@ -73,7 +73,7 @@ run_tests () {
 
 "$top/tests/install-packages.sh" \
   dbus-daemon fonts-cantarell g++ gcc gi-docgen gir1.2-glib-2.0 gir1.2-gtk-4.0 gjs gobject-introspection groff-base iproute2 libc6-dev \
-  libgirepository1.0-dev libglib2.0-dev libgtk-4-dev libpython3.11-testsuite libxtst6 mandoc meson munge ninja-build \
+  libgirepository1.0-dev libglib2.0-dev libgtk-4-dev libpython3.11-testsuite libxtst6 mandoc meson munge ninja-build openssh-client openssh-server \
   parallel pkg-config python3 python3-cloudpickle python3-gi python3-joblib python3-pytest slurm-wlm strace valac valgrind xvfb
 
 mkdir -p "$build"

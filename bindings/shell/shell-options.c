@@ -36,6 +36,9 @@ enum
   OPTION_HOLD,
   OPTION_PROGRESS,
   OPTION_LAUNCHER,
+  OPTION_SLURM,
+  OPTION_SSH,
+  OPTION_IMMEDIATE,
   OPTION_STEPS,
   OPTION_VERSION,
   OPTION_HELP
@@ -61,6 +64,9 @@ static const struct option long_options[] =
   { "hold", no_argument, NULL, OPTION_HOLD },
   { "progress", no_argument, NULL, OPTION_PROGRESS },
   { "launcher", required_argument, NULL, OPTION_LAUNCHER },
+  { "slurm", optional_argument, NULL, OPTION_SLURM },
+  { "ssh", required_argument, NULL, OPTION_SSH },
+  { "immediate", optional_argument, NULL, OPTION_IMMEDIATE },
   { "no-run-if-empty", no_argument, NULL, 'r' },
   { "null", no_argument, NULL, '0' },
   { "arg-file", required_argument, NULL, 'a' },
@@ -104,6 +110,10 @@ static const char help[] =
   "  -r, --no-run-if-empty     do not run COMMAND once if there is no input at all\n"
   "      --steps[=FILE]        the inputs are shell commands; read them from FILE\n"
   "      --launcher=PREFIX     put the words of PREFIX before COMMAND\n"
+  "      --slurm[=OPTIONS]     run the steps on the nodes of Slurm's allocation; OPTIONS are\n"
+  "                            salloc's, for an allocation of their own\n"
+  "      --ssh=[OPTIONS ]HOST  run the steps on HOST, by ssh\n"
+  "      --immediate[=SECONDS] wait so long for Slurm's resources, 0 without SECONDS\n"
   "\n"
   "      --version             print the version and exit\n"
   "      --help                print this and exit\n"
@@ -224,18 +234,46 @@ parse_term_seq (const char  *text,
   return TRUE;
 }
 
+/* As a shell splits them. */
+static gboolean
+parse_words (const char   *option,
+             const char   *text,
+             char       ***words)
+{
+  g_autoptr (GError) error = NULL;
+  char **parsed;
+
+  if (!g_shell_parse_argv (text, NULL, &parsed, &error))
+    {
+      shell_message ("%s: %s", option, error->message);
+      return FALSE;
+    }
+
+  g_strfreev (*words);
+  *words = parsed;
+  return TRUE;
+}
+
+static gboolean
+parse_slurm (const char   *text,
+             char       ***options)
+{
+  if (text != NULL)
+    return parse_words ("--slurm", text, options);
+
+  g_strfreev (*options);
+  *options = g_new0 (char *, 1);
+  return TRUE;
+}
+
 static gboolean
 parse_launcher (const char   *text,
                 char       ***launcher)
 {
-  g_autoptr (GError) error = NULL;
   g_auto (GStrv) words = NULL;
 
-  if (!g_shell_parse_argv (text, NULL, &words, &error))
-    {
-      shell_message ("--launcher: %s", error->message);
-      return FALSE;
-    }
+  if (!parse_words ("--launcher", text, &words))
+    return FALSE;
 
   /* It would be left as it is, and the program would not start on what was meant. */
   for (guint i = 0; words[i] != NULL; i++)
@@ -340,6 +378,16 @@ parse_option (ShellOptions *self,
     case OPTION_LAUNCHER:
       return parse_launcher (argument, &self->launcher);
 
+    case OPTION_SLURM:
+      return parse_slurm (argument, &self->slurm);
+
+    case OPTION_SSH:
+      return parse_words ("--ssh", argument, &self->ssh);
+
+    case OPTION_IMMEDIATE:
+      self->immediate = 0;
+      return argument == NULL || parse_seconds ("--immediate", argument, &self->immediate);
+
     case OPTION_STEPS:
       self->steps = TRUE;
       return argument == NULL || set_file (self, argument);
@@ -387,6 +435,10 @@ check (ShellOptions *self)
   else if (self->command != NULL && self->steps)
     shell_message ("--steps takes no COMMAND ('%s'); a file is given as --steps=FILE",
                    self->command[0]);
+  else if (self->slurm != NULL && self->ssh != NULL)
+    shell_message ("The steps run either on Slurm's nodes (--slurm) or on a host (--ssh)");
+  else if (self->immediate >= 0 && self->slurm == NULL)
+    shell_message ("--immediate is for the resources of Slurm, with --slurm");
   else if (self->inputs != NULL && self->file != NULL)
     shell_message ("The inputs come either from the file '%s' or from behind ':::'", self->file);
   else
@@ -422,6 +474,7 @@ shell_options_parse (ShellOptions  *self,
   *self = (ShellOptions) {
     .max_attempts = 1,
     .kill_grace = -1,
+    .immediate = -1,
     .containment = PARALLEL_CONTAINMENT_GROUP,
     .output_mode = PARALLEL_OUTPUT_MODE_ORDERED,
     .separator = '\n',
@@ -452,6 +505,8 @@ void
 shell_options_clear (ShellOptions *self)
 {
   g_clear_pointer (&self->launcher, g_strfreev);
+  g_clear_pointer (&self->slurm, g_strfreev);
+  g_clear_pointer (&self->ssh, g_strfreev);
   g_clear_pointer (&self->command, g_strfreev);
   g_clear_pointer (&self->inputs, g_strfreev);
 }

@@ -32,6 +32,9 @@ typedef struct
   gboolean             progress;
   gboolean             no_run_if_empty;
   char               **launcher;         /* owned; NULL: none */
+  char               **slurm;            /* owned: options of salloc; NULL: not on Slurm */
+  char               **ssh;              /* owned: options of ssh, and the host; NULL: on this machine */
+  double               immediate;        /* seconds that resources are waited for; negative: without limit */
 
   gboolean             steps;            /* the inputs are shell commands */
   char               **command;          /* owned; NULL with steps */

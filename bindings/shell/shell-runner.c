@@ -7,6 +7,9 @@
 
 #include <sys/resource.h>
 
+/* How long something must be waited for until it is said, in milliseconds. */
+#define STATUS_DELAY     1000
+
 /* So many inputs are read ahead of the steps, for each step at a time, and at least MIN_PENDING. */
 #define PENDING_PER_STEP 4
 #define MIN_PENDING      64
@@ -38,12 +41,59 @@ shell_runner_check (ParallelBackgroundTaskRunner *runner)
   return FALSE;
 }
 
+static gboolean
+status_lasts_cb (gpointer user_data)
+{
+  g_autofree char *status = parallel_launcher_dup_status (user_data);
+
+  if (status != NULL)
+    shell_message ("Slurm: %s", status);
+  return G_SOURCE_REMOVE;
+}
+
+/* Only said when it takes its time. */
+static void
+status_cb (ParallelLauncher *launcher,
+           GParamSpec       *pspec,
+           gpointer          user_data)
+{
+  g_timeout_add_full (G_PRIORITY_DEFAULT, STATUS_DELAY, status_lasts_cb, g_object_ref (launcher), g_object_unref);
+}
+
+/* Where the steps run; NULL for this machine. */
+static ParallelLauncher *
+make_launcher (const ShellOptions *options)
+{
+  ParallelLauncher *launcher;
+  g_auto (GStrv) words = NULL;
+  g_autofree char *host = NULL;
+  guint n;
+
+  if (options->slurm != NULL)
+    {
+      launcher = parallel_launcher_new_slurm ((const char * const *) options->slurm);
+      if (options->immediate >= 0)
+        parallel_launcher_set_patience (launcher, options->immediate);
+      g_signal_connect (launcher, "notify::status", G_CALLBACK (status_cb), NULL);
+      return launcher;
+    }
+  if (options->ssh == NULL)
+    return NULL;
+
+  /* The last word is the host. */
+  words = g_strdupv (options->ssh);
+  n = g_strv_length (words);
+  host = g_steal_pointer (&words[n - 1]);
+  return parallel_launcher_new_ssh (host, (const char * const *) words);
+}
+
 static ParallelTask *
 make_task (const ShellOptions *options)
 {
   /* The input is the command line, and "--" keeps one that begins with a dash from being taken for
    * options of the shell. */
   static const char * const shell[] = { "/bin/sh", "-c", "--", "{}", NULL };
+  g_autoptr (ParallelLauncher) launcher = make_launcher (options);
   ParallelTask *task;
 
   task = parallel_command_task_new (options->steps ? shell
@@ -51,6 +101,8 @@ make_task (const ShellOptions *options)
   if (options->launcher != NULL)
     parallel_command_task_set_launcher_prefix (PARALLEL_COMMAND_TASK (task),
                                                (const char * const *) options->launcher);
+  if (launcher != NULL)
+    parallel_command_task_set_launcher (PARALLEL_COMMAND_TASK (task), launcher);
   parallel_command_task_set_containment (PARALLEL_COMMAND_TASK (task), options->containment);
   return task;
 }

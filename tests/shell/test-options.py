@@ -21,7 +21,8 @@ def version():
                    "--exit-timeout=", "--kill-grace=", "--term-seq=", "--containment=",
                    "--backtraces", "--max-attempts=N", "--output=MODE", "--hold", "--progress",
                    "-0, --null", "-a, --arg-file=FILE", "--no-run-if-empty", "--steps[=FILE]",
-                   "--launcher=PREFIX", "--version", "--help"):
+                   "--launcher=PREFIX", "--slurm[=OPTIONS]", "--ssh=[OPTIONS ]HOST",
+                   "--immediate[=SECONDS]", "--version", "--help"):
         contains(text, option)
     assert max(map(len, text.splitlines())) <= 90
 
@@ -67,6 +68,12 @@ def wrong_usage():
             (("--launcher='", "touch"), "--launcher"),
             (("--launcher=", "touch"), "--launcher"),
             (("--launcher=ssh {}", "touch"), "{}"),
+            (("--slurm='", "touch"), "--slurm"),
+            (("--ssh=", "touch"), "--ssh"),
+            (("--ssh",), "ssh"),
+            (("--slurm", "--ssh=host", "touch"), "either"),
+            (("--immediate", "touch"), "--slurm"),
+            (("--slurm", "--immediate=x", "touch"), "--immediate: 'x'"),
             (("--steps", "touch"), "'touch'"),
             (("--steps", "list", ":::", "touch x"), "--steps=FILE"),
             (("--steps=a", "-a", "b"), "one file"),
@@ -385,6 +392,16 @@ def launcher():
     equal(output("--launcher", "env A=1", "--steps", stdin=b"echo $A {}\n"), b"1 {}\n")
     result = run("--launcher=./missing", "true", ":::", "a", status=1)
     contains(result.stderr, b"missing")
+
+
+@test
+def no_slurm():
+    """Where Slurm is not installed, --slurm says which program is missing"""
+    os.mkdir("empty")
+    environ = dict(os.environ, PATH=os.path.abspath("empty"))
+    environ.pop("SLURM_JOB_ID", None)
+    result = run("--slurm", "/bin/true", ":::", "a", status=1, env=environ)
+    contains(result.stderr, b"no program \xe2\x80\x9csrun\xe2\x80\x9d")
 
 
 @test
