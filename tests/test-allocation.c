@@ -36,7 +36,7 @@ static const char salloc_script[] =
   "[ $PARALLEL_TEST_SALLOC = wait ] || begin\n"
   "export SLURM_JOB_ID=21 SLURM_JOB_NODELIST='n[1-2]' SLURM_JOB_CPUS_PER_NODE='4,2'\n"
   "case $PARALLEL_TEST_SALLOC in\n"
-  "wait) sleep 1000 & begin; wait $! ;;\n"
+  "wait) sleep 100 >/dev/null 2>&1 4>&- & begin; wait $! ;;\n"
   "bad) SLURM_JOB_NODELIST='n[' \"$@\" <&3 4>&- & wait $! ;;\n"
   "lost) head -c 1 <&3 >/dev/null; cat /proc/self/environ; printf '\\0'; exit 0 ;;\n"
   "no) echo 'salloc: error: first' >&2; echo 'salloc: error: no such partition' >&2; exit 1 ;;\n"
@@ -169,7 +169,8 @@ test_granted (void)
 
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  g_assert_cmpstr (notes->str, ==, "waiting for resources;-;6;");
+  /* The first one may see what came after it. */
+  g_assert_true (g_str_equal (notes->str, "waiting for resources;-;6;") || g_str_equal (notes->str, "-;-;6;"));
 
   expect_event (BEGIN);
   expect_no_event ();
