@@ -27,8 +27,10 @@
  * ends: when this program closes it, or dies in whatever way. One byte is in the pipe from the beginning. It comes out behind
  * the environment, and says that it was all.
  *
- * While salloc waits it does not run that command, and takes no notice of the pipe. So it gets SIGTERM when this program dies. SIGKILL
- * would do harm: a killed salloc leaves its job in the queue, or its allocation with its owner, for ever. */
+ * While salloc waits it does not run that command, and takes no notice of the pipe. So it gets SIGHUP when this program dies. SIGKILL
+ * would do harm: a killed salloc leaves its job in the queue, or its allocation with its owner, for ever. Nor is SIGTERM enough: when
+ * somebody ends the allocation just as the command ends, two threads of salloc wait for that, and the one that comes late tries again
+ * for ever, with all of a processor, until there is a SIGHUP. */
 
 /* What salloc exits with where nothing is free; unusual, and none of its own. */
 #define EXIT_BUSY 75
@@ -112,8 +114,8 @@ let_go (ParallelAllocation *self)
   if (self->input_fd < 0)
     return;
 
+  kill (self->supervised ? -self->pid : self->pid, SIGHUP);
   parallel_fd_clear (&self->input_fd);
-  kill (self->supervised ? -self->pid : self->pid, SIGTERM);
 }
 
 void

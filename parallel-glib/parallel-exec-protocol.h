@@ -41,7 +41,7 @@
 /* The modes. */
 #define PARALLEL_EXEC_SUPERVISE 's'   /* stay, wait for the program and report how it ended */
 #define PARALLEL_EXEC_TREE      't'   /* the same, and let nothing that it started outlive it */
-#define PARALLEL_EXEC_POLITE    'p'   /* when this program dies, the other one gets SIGTERM, not SIGKILL */
+#define PARALLEL_EXEC_POLITE    'p'   /* when this program dies, the other one gets SIGHUP, not SIGKILL */
 #define PARALLEL_EXEC_GUARD     'g'   /* be the guardian */
 
 #define PARALLEL_EXEC_MARK_NAME "PARALLEL_GLIB_STEP"

@@ -323,7 +323,7 @@ run (int    argc,
   if (argc <= PARALLEL_EXEC_ARG_ARGV)
     refuse ();
 
-  helper.death = has_mode (modes, PARALLEL_EXEC_POLITE) ? SIGTERM : SIGKILL;
+  helper.death = has_mode (modes, PARALLEL_EXEC_POLITE) ? SIGHUP : SIGKILL;
   supervised = has_mode (modes, PARALLEL_EXEC_SUPERVISE);
   tree = has_mode (modes, PARALLEL_EXEC_TREE);
 

@@ -31,7 +31,7 @@ typedef struct
   gboolean            supervise;    /* the helper stays and reports how the program ended */
   gboolean            tree;         /* the same, and nothing that the program starts outlives it */
   gboolean            unguarded;    /* the program has to let go of something elsewhere, which it cannot when it is killed: it
-                                     * gets SIGTERM when this program dies, and its process group is not told to the guardian.
+                                     * gets SIGHUP when this program dies, and its process group is not told to the guardian.
                                      * Where it is supervised all the same, the pid is not its own, and signals for it go to
                                      * the group. */
 } ParallelSpawnRequest;

@@ -21,7 +21,7 @@
 /* How a launcher for Slurm gets an allocation, and lets go of it, with a salloc of the test's own; what the real one makes of it is
  * tested in tests/slurm.
  *
- * It tells what happens to it through a named pipe, a line at a time: "begin" with its options, "term" when it is signalled, "end"
+ * It tells what happens to it through a named pipe, a line at a time: "begin" with its options, "signal" when it gets SIGHUP, "end"
  * when it has given back what it had. PARALLEL_TEST_SALLOC says what it does. */
 static const char salloc_script[] =
   "#!/bin/sh\n"
@@ -29,11 +29,13 @@ static const char salloc_script[] =
   "options=\n"
   "while [ \"$1\" != cat ]; do options=\"$options $1\"; shift; done\n"
   "case $PARALLEL_TEST_SALLOC in\n"
-  "deaf) trap '' TERM ;;\n"
-  "*) trap 'echo term >&4; kill $! 2>/dev/null' TERM ;;\n"
+  "deaf) trap '' HUP ;;\n"
+  "*) trap 'echo signal >&4; kill -KILL $! 2>/dev/null' HUP ;;\n"
   "esac\n"
   "begin () { echo \"begin$options\" >&4; }\n"
   "[ $PARALLEL_TEST_SALLOC = wait ] || begin\n"
+  /* What the shell says of signals must not end it when nobody reads it any more. */
+  "[ $PARALLEL_TEST_SALLOC = no ] || exec 2>/dev/null\n"
   "export SLURM_JOB_ID=21 SLURM_JOB_NODELIST='n[1-2]' SLURM_JOB_CPUS_PER_NODE='4,2'\n"
   "case $PARALLEL_TEST_SALLOC in\n"
   "wait) sleep 100 >/dev/null 2>&1 4>&- & begin; wait $! ;;\n"
@@ -87,13 +89,13 @@ expect_event (const char *expected)
   g_assert_cmpstr (line, ==, expected);
 }
 
-/* "end", and "term" before it or not: the signal of the program's death comes once for each of its threads. */
+/* "end", and "signal" before it or not: the signal of the program's death comes once for each of its threads. */
 static void
 expect_end (void)
 {
   g_autofree char *line = try_event (30000);
 
-  if (g_strcmp0 (line, "term") == 0)
+  if (g_strcmp0 (line, "signal") == 0)
     expect_end ();
   else
     g_assert_cmpstr (line, ==, "end");
@@ -276,7 +278,7 @@ test_patience (void)
 {
   assert_refused ("wait", 0.25, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                   "Slurm has not given an allocation (salloc -n6 -p test) within 0.25 seconds" TOO_LATE);
-  expect_event ("term");
+  expect_event ("signal");
   expect_event ("end");
 }
 
@@ -314,16 +316,18 @@ test_forget (void)
   g_autoptr (ParallelLauncher) launcher = make_launcher ("wait", -1);
   g_auto (Preparation) first = { 0 };
   g_auto (Preparation) second = { 0 };
+  g_autofree char *status = NULL;
 
   preparation_begin (&first, launcher);
   preparation_begin (&second, launcher);
   expect_event (BEGIN);
 
   preparation_forget (&first);
-  g_assert_cmpstr (parallel_launcher_dup_status (launcher), ==, "waiting for resources");
+  status = parallel_launcher_dup_status (launcher);
+  g_assert_cmpstr (status, ==, "waiting for resources");
   preparation_forget (&second);
   g_assert_null (parallel_launcher_dup_status (launcher));
-  expect_event ("term");
+  expect_event ("signal");
   expect_event ("end");
 
   g_clear_object (&launcher);
@@ -454,7 +458,7 @@ test_killed (gconstpointer data)
 
   kill_role (subprocess);
   if (waits)
-    expect_event ("term");
+    expect_event ("signal");
   expect_end ();
 }
 
@@ -493,7 +497,7 @@ test_supervised (void)
   preparation_begin (&preparation, launcher);
   expect_event (BEGIN);
   preparation_forget (&preparation);
-  expect_event ("term");
+  expect_event ("signal");
   expect_event ("end");
   sigaction (SIGCHLD, &before, NULL);
 }
