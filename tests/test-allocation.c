@@ -46,6 +46,7 @@ static const char salloc_script[] =
   "busy) exit $SLURM_EXIT_IMMEDIATE ;;\n"
   "*) \"$@\" <&3 4>&- & wait $!; wait $! ;;\n"
   "esac\n"
+  "trap '' HUP\n"
   "echo end >&4\n";
 
 static char *folder;
