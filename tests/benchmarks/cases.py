@@ -46,6 +46,10 @@ def _output(mode):
     return '{python} {source}/output.py ' + mode + ' {n}'
 
 
+def _cluster(mode):
+    return '{python} {source}/cluster.py ' + mode + ' {n}'
+
+
 def _timed(command):
     return '{python} {source}/timed.py {n} ' + command
 
@@ -105,6 +109,10 @@ CASES = [
          1.2, kind='value', unit='×', runs=7),
     Case('growth-1m', 'time of an item: 1,000,000 beside 10,000', 1_000_000, 1000, '{python} {source}/growth.py {build}/functions {n}',
          1.2, kind='value', unit='×', runs=7),
+    Case('cluster-commands', 'Slurm, 3 nodes on one machine: 1,000 × /bin/true', 1000, 20, _cluster('commands'), 20,
+         _cluster('srun'), 'a loop of srun in the same allocation'),
+    Case('cluster-round-trips', 'Slurm: a call of a Python worker with 64 KiB', 500, 5, _cluster('round_trips'), 3,
+         _cluster('pipes'), 'two pipes and no library', kind='time', unit='ms', factor=1e3),
     Case('instructions-function', 'instructions of a function step that does nothing', 20_000, 100,
          '{python} {source}/instructions.py {n} {build}/functions plain', None, kind='value', unit='instructions', runs=1),
     Case('instructions-handler', 'the same with a step-finished handler', 20_000, 100,

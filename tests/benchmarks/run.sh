@@ -3,7 +3,7 @@
 #
 # Installs what the library is compared with (Debian; root or sudo), makes a release build in _build/benchmarks, runs the
 # benchmarks, all or those with the given names, and prints a table. What came out is left beside the build as results.json and
-# chart.svg. All together take about eleven minutes; the machine should have nothing else to do.
+# chart.svg. All together take about twelve minutes; the machine should have nothing else to do.
 #
 # UPDATE_PAGE=1: takes the results into docs/performance.md and its chart
 # BENCHMARKS_BUILD_DIR: another place for the build
@@ -14,7 +14,7 @@ build=${BENCHMARKS_BUILD_DIR:-$top/_build/benchmarks}
 
 "$top/tests/install-packages.sh" \
   gcc gir1.2-glib-2.0 gobject-introspection libc6-dev libgirepository1.0-dev libglib2.0-dev meson ninja-build parallel \
-  pkg-config python3 python3-cloudpickle python3-gi python3-joblib strace valgrind
+  iproute2 munge pkg-config python3 python3-cloudpickle python3-gi python3-joblib slurm-wlm strace valgrind
 
 mkdir -p "$build"
 if ! {
@@ -27,6 +27,7 @@ if ! {
 fi
 
 export PARALLEL_GLIB_EXEC=$build/parallel-glib/parallel-glib-exec
+export PARALLEL_GLIB_AGENT=$build/parallel-glib/parallel-glib-agent
 export PARALLEL_GLIB_COMMAND=$build/bindings/shell/parallel-glib
 export LD_LIBRARY_PATH=$build/parallel-glib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export GI_TYPELIB_PATH=$build/parallel-glib
