@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """cluster.py MODE N: over a private cluster of Slurm's, three nodes on the loopback interface: commands through agents beside a
-loop of srun, and round trips to a worker there beside plain pipes.
+loop of srun, and round trips to a worker there beside the same worker on this machine, at the end of two pipes.
 
 Prints seconds: of N commands, or of one round trip.
 """
 
 import os
-import struct
 import subprocess
 import sys
 import time
@@ -66,24 +65,27 @@ def srun(n):
 # Round trips.
 
 
-def round_trips(n):
+def round_trips(n, there=True):
     GLib, Parallel = load()
     from parallel_glib import _transport
 
     task = Parallel.WorkerTask.new(_transport.worker_command())
-    task.set_launcher(Parallel.Launcher.new_slurm([]))
+    if there:
+        task.set_launcher(Parallel.Launcher.new_slurm([]))
     task.set_encoding(Parallel.Encoding.BYTES)
-    task.set_setup(GLib.Bytes.new(_transport.dumps_setup(task=len)))
+    task.set_setup(GLib.Bytes.new(_transport.dumps_setup(task=bytes)))
     runner = Parallel.BackgroundTaskRunner.new(task)
     runner.set_max_parallel(1)
     runner.set_keep_steps(Parallel.KeepSteps.NONE)
-    payload = GLib.Bytes.new(_transport.dumps_input((os.urandom(SIZE),)))
+    data = os.urandom(SIZE)
+    payload = GLib.Bytes.new(_transport.dumps_input((data,)))
     loop = GLib.MainLoop()
     times = []
 
     def finished(_runner, step):
-        assert step.get_state() == Parallel.StepState.SUCCEEDED
         times.append(time.perf_counter())
+        # The first byte tells how the result is packed.
+        assert step.get_result().get_data()[1:] == data
         if len(times) > n:
             loop.quit()
         else:
@@ -97,31 +99,12 @@ def round_trips(n):
     return (times[-1] - times[0]) / n
 
 
-ECHO = '''
-import os, struct, sys
-stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-while head := stdin.read(4):
-    data = stdin.read(struct.unpack('<I', head)[0])
-    stdout.write(struct.pack('<I', 4) + struct.pack('<I', len(data)))
-    stdout.flush()
-'''
-
-
-def pipes(n):
-    with subprocess.Popen([sys.executable, '-c', ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
-        frame = struct.pack('<I', SIZE) + os.urandom(SIZE)
-        times = []
-        for _ in range(n + 1):
-            worker.stdin.write(frame)
-            worker.stdin.flush()
-            assert struct.unpack('<II', worker.stdout.read(8)) == (4, SIZE)
-            times.append(time.perf_counter())
-        worker.stdin.close()
-    return (times[-1] - times[0]) / n
+def local_round_trips(n):
+    return round_trips(n, there=False)
 
 
 def main(mode, n, *inside):
-    if not inside and mode != 'pipes':
+    if not inside and mode != 'local_round_trips':
         start_inside(mode, n)
     print(f'{globals()[mode](int(n)):.9f}')
 
