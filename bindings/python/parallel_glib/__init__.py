@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ._failure import BackgroundFailure as BackgroundFailure
     from ._failure import Failure as Failure
     from ._failure import FailureKind as FailureKind
+    from ._launcher import Launcher as Launcher
     from ._map import map as map
     from ._outcome import FinishedStep as FinishedStep
     from ._promise import MainLoopTask as MainLoopTask
@@ -58,6 +59,7 @@ _PLACES = {
     'Failure': '_failure',
     'FailureKind': '_failure',
     'FinishedStep': '_outcome',
+    'Launcher': '_launcher',
     'MainLoopTask': '_promise',
     'OutputLimitExceeded': '_errors',
     'Queue': '_runner',

@@ -26,9 +26,25 @@ class LookAhead:
 
     def __init__(self, processes: int | None) -> None:
         self.processes = processes or len(os.sched_getaffinity(0))
+        self._each = AHEAD
         self._set(AHEAD)
 
+    def see(self, processes: int) -> bool:
+        """Takes note of how many workers there are, if that was not known, as 0 says that it is
+        not. Returns whether it is something new.
+
+        >>> ahead = LookAhead(2)
+        >>> ahead.see(0), ahead.see(12), ahead.see(12), ahead.most
+        (False, True, False, 96)
+        """
+        if processes in (0, self.processes):
+            return False
+        self.processes = processes
+        self._set(self._each)
+        return True
+
     def _set(self, each: int) -> None:
+        self._each = each
         self.most = each * self.processes
         self.least = self.most // 2
 

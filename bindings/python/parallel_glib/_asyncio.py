@@ -10,6 +10,7 @@ from typing import Any
 
 from . import _backend
 from ._backend import Run, Settings
+from ._launcher import checked_launcher
 from ._outcome import Collector, FinishedStep
 from ._promise import Promise, new_promise, pause
 from ._steps import checked_attempts, make_works, results_of
@@ -27,6 +28,7 @@ async def run_parallel_steps_async(
     kill_grace: float | None = None,
     max_attempts: int = 1,
     cancellable: Any = None,
+    launcher: Any = None,
     on_step_finished: Callable[[FinishedStep], object] | None = None,
 ) -> list[Any] | None:
     """As `run_parallel_steps()`, without blocking.
@@ -49,6 +51,7 @@ async def run_parallel_steps_async(
         kill_grace=kill_grace,
         max_attempts=checked_attempts(max_attempts),
         cancellable=cancellable,
+        launcher=checked_launcher(launcher),
         want_results=return_values,
     )
     collector = Collector(return_values, on_step_finished)

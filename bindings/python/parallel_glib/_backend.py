@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ._calls import Job
+from ._launcher import Launcher
 from ._outcome import FinishedStep
 
 
@@ -35,6 +36,7 @@ class Settings:
     want_results: bool = False
     start_method: str | None = None
     cancellable: Any = None
+    launcher: Launcher | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -105,6 +107,13 @@ class Run(Protocol):
 
     def finish(self) -> None:
         """Waits for the end, and takes nothing for a reason not to."""
+
+    @property
+    def n_slots(self) -> int:
+        """How many steps run at the same time, if that is found out only meanwhile; else 0.
+
+        When there are more of them next() asks `until` again.
+        """
 
     @property
     def n_unfinished(self) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._errors import CommandFailed, signal_name
+from ._launcher import Launcher, checked_launcher, is_launcher
 
 PathLike = str | os.PathLike[str]
 
@@ -33,7 +34,9 @@ class Command:
     cwd: its working directory
     input: what it reads on its standard input, which is empty by default
     stdin_path: a file to read from instead
-    launcher: what to put in front of argv, as `('nice', '-n', '10')`
+    launcher: what to put in front of argv, as `('nice', '-n', '10')`; or a `Launcher`, which says
+        where it runs. Its working directory, the file it reads, and the environment that it
+        inherits are those that are there, then
     merge_stderr: whether its standard error goes where its standard output goes
 
     >>> Command(['echo', 'hello world']).name
@@ -47,7 +50,7 @@ class Command:
     cwd: str | None
     input: bytes | None
     stdin_path: str | None
-    launcher: tuple[str, ...]
+    launcher: tuple[str, ...] | Launcher
     merge_stderr: bool
     label: str | None
 
@@ -59,7 +62,7 @@ class Command:
         cwd: PathLike | None = None,
         input: str | bytes | None = None,
         stdin_path: PathLike | None = None,
-        launcher: Sequence[PathLike] = (),
+        launcher: Sequence[PathLike] | Launcher = (),
         merge_stderr: bool = False,
         name: str | None = None,
     ) -> None:
@@ -78,7 +81,7 @@ class Command:
             'cwd': None if cwd is None else os.fspath(cwd),
             'input': input.encode() if isinstance(input, str) else input,
             'stdin_path': None if stdin_path is None else os.fspath(stdin_path),
-            'launcher': tuple(os.fspath(word) for word in launcher),
+            'launcher': _checked_launcher(launcher),
             'merge_stderr': merge_stderr,
             'label': name,
         }
@@ -90,6 +93,24 @@ class Command:
         """Its name in failures: the one it was given, or its command line."""
         return self.label or shlex.join(self.argv)
 
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What is put in front of argv.
+
+        >>> Command(['make'], launcher=['nice']).prefix
+        ('nice',)
+        """
+        return self.launcher if isinstance(self.launcher, tuple) else ()
+
+    @property
+    def place(self) -> Launcher | None:
+        """Where it runs, if it says so.
+
+        >>> Command(['make'], launcher=Launcher.ssh('host')).place
+        Launcher.ssh('host')
+        """
+        return None if isinstance(self.launcher, tuple) else self.launcher
+
     def arguments(self, *inputs: Any) -> tuple[str, ...]:
         """The command line for an input.
 
@@ -97,14 +118,14 @@ class Command:
         ('gzip', 'a.txt')
         """
         if not inputs:
-            return self.launcher + self.argv
+            return self.prefix + self.argv
         text = input_text(inputs)
         if not any(PLACEHOLDER in word for word in self.argv):
             raise TypeError(f'{self.name!r} has no {PLACEHOLDER} for its input {text!r}')
-        return self.launcher + tuple(word.replace(PLACEHOLDER, text) for word in self.argv)
+        return self.prefix + tuple(word.replace(PLACEHOLDER, text) for word in self.argv)
 
     def __call__(self, *inputs: Any) -> subprocess.CompletedProcess[bytes]:
-        """Runs it in this thread, waits for it, and returns what it printed."""
+        """Runs it in this thread, on this machine, waits for it, and returns what it printed."""
         argv = self.arguments(*inputs)
         _flush()
         try:
@@ -123,6 +144,16 @@ class Command:
             raise CommandFailed(f'{self.name}: {error}', argv=argv) from error
         check_status(argv, self.name, done)
         return done
+
+
+def _checked_launcher(value: Any) -> tuple[str, ...] | Launcher:
+    if is_launcher(value):
+        place = checked_launcher(value)
+        assert place is not None
+        return place
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f'launcher must be a list of arguments or a Launcher, not {value!r}')
+    return tuple(os.fspath(word) for word in value or ())
 
 
 def input_text(inputs: Sequence[Any]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ._calls import call_each
+from ._launcher import checked_launcher
 from ._pool import Pool
 from ._transport import frozen
 
@@ -34,6 +35,8 @@ class Executor(concurrent.futures.Executor):
     max_tasks_per_child: after so many calls a worker is replaced by a fresh one
     on_worker_death: 'replace', or 'break', as ProcessPoolExecutor does: all fails with
         BrokenProcessPool
+    launcher: a `Launcher` that says where the workers are, if not here; there are as many by
+        default as it has processors
 
     >>> from parallel_glib import testing
     >>> with testing.serial(), Executor() as executor:
@@ -49,10 +52,9 @@ class Executor(concurrent.futures.Executor):
         initargs: Iterable[Any] = (),
         max_tasks_per_child: int | None = None,
         on_worker_death: str = 'replace',
+        launcher: Any = None,
     ) -> None:
-        if max_workers is None:
-            max_workers = len(os.sched_getaffinity(0))
-        elif max_workers <= 0:
+        if max_workers is not None and max_workers <= 0:
             raise ValueError('max_workers must be greater than 0')
         if initializer is not None and not callable(initializer):
             raise TypeError('initializer must be a callable')
@@ -62,13 +64,15 @@ class Executor(concurrent.futures.Executor):
             raise ValueError('max_tasks_per_child must be >= 1')
         if on_worker_death not in ON_DEATH:
             raise ValueError(f"on_worker_death is 'replace' or 'break', not {on_worker_death!r}")
-        self._max_workers = max_workers
+        place = checked_launcher(launcher)
+        self._max_workers = max_workers or len(os.sched_getaffinity(0))
         self._pool = Pool(
-            max_workers,
+            self._max_workers if place is None else max_workers,
             initializer,
             tuple(initargs),
             max_tasks_per_child,
             breaks=on_worker_death == 'break',
+            launcher=place,
         )
         # When nobody can submit any more, the pool does what it has and ends.
         weakref.finalize(self, self._pool.shut_down).atexit = False

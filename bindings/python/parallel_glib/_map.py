@@ -12,6 +12,7 @@ from ._ahead import LookAhead
 from ._backend import Run, Settings, Work
 from ._batches import READING, Done, Inputs, Sizes
 from ._inputs import is_program, make_job
+from ._launcher import checked_launcher
 from ._outcome import Collector, FinishedStep
 
 
@@ -21,6 +22,7 @@ def map(
     processes: int | None = None,
     ordered: bool = True,
     batch_size: int | None = None,
+    launcher: Any = None,
 ) -> Iterator[Any]:
     """As the builtin `map()`, in worker processes.
 
@@ -32,6 +34,7 @@ def map(
     batch_size: how many items travel to a worker together, as one step. By default as many as take
         some milliseconds: one, if they are slow or big or print something. If a worker dies, the
         failure is that of all that travelled together; with 1 it is always of one
+    launcher: as for `run_parallel_steps()`
 
     >>> from parallel_glib import testing
     >>> with testing.serial():
@@ -45,7 +48,9 @@ def map(
         raise TypeError('map() needs at least one iterable')
     job = make_job(task, (), {}, None, discard=False)
     settings = Settings(
-        max_parallel=_backend.checked_count('processes', processes), want_results=True
+        max_parallel=_backend.checked_count('processes', processes),
+        launcher=checked_launcher(launcher),
+        want_results=True,
     )
     if _backend.checked_count('batch_size', batch_size) is None and is_program(task):
         batch_size = 1
@@ -148,7 +153,10 @@ class _Flow:
         return True
 
     def _wait(self) -> bool:
-        step = self._run.next()
+        step = self._run.next(until=lambda: self._ahead.see(self._run.n_slots))
+        if step is None and not self._run.is_over:
+            self._fill(lambda: True)  # There are more slots than was known.
+            return True
         if step is None:
             self._collector.check(self._run)
             return False

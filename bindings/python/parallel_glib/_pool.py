@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import threading
 import traceback
 import weakref
@@ -18,6 +19,7 @@ from ._backend import Run, Settings, Work
 from ._calls import Job, call
 from ._errors import UnexpectedExit, WorkerFailed
 from ._failure import Failure, FailureKind
+from ._launcher import Launcher
 from ._outcome import FinishedStep
 
 # Calls beyond those that run that the library has already, so that no worker waits. They cannot be
@@ -33,21 +35,24 @@ class Pool:
 
     def __init__(
         self,
-        max_workers: int,
+        max_workers: int | None,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
         max_tasks: int | None,
         *,
         breaks: bool,
+        launcher: Launcher | None = None,
     ) -> None:
         self._settings = Settings(
             max_parallel=max_workers,
             max_steps_per_worker=max_tasks,
             want_results=True,
             print_when_finished=True,
+            launcher=launcher,
         )
         self._job = Job(call, initializer=initializer, initargs=initargs)
-        self._limit = max_workers + AHEAD
+        # How many at the same time, as far as is known.
+        self._width = max_workers or len(os.sched_getaffinity(0))
         self._breaks = breaks
         # Reentrant: pickling an argument may submit.
         self._lock = threading.RLock()
@@ -117,7 +122,9 @@ class Pool:
     def _feed(self) -> None:
         """Gives the run as much as it should have. With the lock held."""
         assert self._run is not None
-        while self._pending and len(self._given) < self._limit and self._broken is None:
+        self._width = self._run.n_slots or self._width
+        limit = self._width + AHEAD
+        while self._pending and len(self._given) < limit and self._broken is None:
             future, work = self._pending.popleft()
             if future.set_running_or_notify_cancel():
                 self._given[self._run.put(work)] = future
@@ -132,9 +139,12 @@ class Pool:
         assert run is not None
         try:
             while not run.is_over:
-                if self._take_next(run, until=self._is_done):
+                if self._take_next(run, until=lambda: self._has_grown(run) or self._is_done()):
                     continue
-                if self._is_done():
+                if self._has_grown(run):
+                    with self._lock:
+                        self._feed()
+                elif self._is_done():
                     run.close()
                     while self._take_next(run):
                         pass
@@ -155,6 +165,10 @@ class Pool:
             return False
         self._take(step)
         return True
+
+    def _has_grown(self, run: Run) -> bool:
+        """Whether there are more slots than was known, and so room for more."""
+        return run.n_slots > self._width
 
     def _is_done(self) -> bool:
         with self._lock:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import _calls, _sink, _start, _transport
@@ -18,6 +18,7 @@ from ._calls import Job
 from ._command import PLACEHOLDER, Command, input_text
 from ._failure import Failure, FailureKind
 from ._gi import Gio, GLib, Parallel
+from ._launcher import Launcher
 from ._names import batch_name, step_name
 from ._outcome import ONEXIT, FinishedStep
 from ._process_batch import done_of_step, failure_of_batch
@@ -84,6 +85,8 @@ class ProcessRun:
         self._job = job
         self._method = settings.start_method or _start.get_start_method()
         self._own_functions = _known_functions(known) if job is None else {}
+        if settings.launcher is not None:
+            self._check_launcher()
         self._numbers = {key: _start.INHERITED + i for i, key in enumerate(self._own_functions)}
         self._encode_input = _encoder(job.function if job is not None else None)
         self._decode = _decoder(job.function if job is not None else None)
@@ -197,6 +200,11 @@ class ProcessRun:
             writer.end()
 
     @property
+    def n_slots(self) -> int:
+        launcher = self._settings.launcher
+        return 0 if launcher is None or self._settings.max_parallel else launcher.n_slots
+
+    @property
     def n_unfinished(self) -> int:
         return len(self._waiting) + len(self._ready)
 
@@ -217,8 +225,20 @@ class ProcessRun:
         if isinstance(function, _Task):
             return function
         if isinstance(function, Command):
-            return _command_task(function)
+            return _command_task(function, self._settings.launcher)
         return self._workers()
+
+    def _check_launcher(self) -> None:
+        """Whether it can do what the run is to do."""
+        function = self._job.function if self._job is not None else None
+        if isinstance(function, _Task):
+            raise TypeError('a Parallel.Task has a launcher of its own: task.set_launcher()')
+        has_functions = self._own_functions or function is not None
+        if self._method == 'fork' and has_functions and not isinstance(function, Command):
+            raise ValueError(
+                "a launcher starts workers somewhere else, where they cannot be forked from this "
+                "process: with it the start method must be 'forkserver' or 'spawn', not 'fork'"
+            )
 
     def _workers(self) -> Any:
         """The task of all the functions of the run, made when the first is put."""
@@ -232,7 +252,7 @@ class ProcessRun:
         if job is None:
             job = Job(_calls.call, discard=not self._settings.want_results)
         functions = [work.function for work in self._own_functions.values()]
-        task = _start.make_task(job, self._method, functions)
+        task = _start.make_task(job, self._method, functions, self._settings.launcher)
         if self._settings.max_steps_per_worker:
             task.props.max_steps_per_worker = self._settings.max_steps_per_worker
         return task
@@ -258,6 +278,9 @@ class ProcessRun:
             properties.output_mode = Parallel.OutputMode.FINISHED
         self._runner.connect('step-finished', self._inbox.on_step_finished)
         self._runner.connect('finished', self._inbox.on_finished)
+        if settings.launcher is not None and settings.max_parallel is None:
+            # Then n_slots is known. Whoever waits looks again.
+            self._runner.connect('step-started', lambda _runner, _step: None)
         self._set_sinks()
 
     def _set_sinks(self) -> None:
@@ -298,7 +321,7 @@ class ProcessRun:
             value = _command_input(function, work.args)
             if value is None and any(PLACEHOLDER in word for word in function.argv):
                 value = PLACEHOLDER
-            step = Parallel.Step.new(_command_task(function), value)
+            step = Parallel.Step.new(_command_task(function, self._settings.launcher), value)
         else:
             step = Parallel.Step.new(self._workers(), self._encode_call(work))
         step.set_name(self._name(work))
@@ -457,20 +480,39 @@ def _command_input(command: Command, args: Sequence[Any]) -> str | None:
     return input_text(args) if args else None
 
 
-def _command_task(command: Command) -> Any:
+def _command_task(command: Command, launcher: Launcher | None) -> Any:
+    """The task; the launcher is that of the run."""
     task = Parallel.CommandTask.new(list(command.argv))
-    for name, value in (command.env or {}).items():
-        if value is None:
-            task.unsetenv(name)
-        else:
-            task.setenv(name, value)
+    launcher = command.place or launcher
+    prefix = list(command.prefix)
+    if launcher is not None:
+        task.set_launcher(launcher.to_library())
+        prefix = _env_prefix(command.env) + prefix
+    else:
+        _set_environment(task, command.env)
     if command.cwd is not None:
         task.set_cwd(command.cwd)
     if command.input is not None:
         task.set_stdin_bytes(GLib.Bytes.new(command.input))
     if command.stdin_path is not None:
         task.set_stdin_path(command.stdin_path)
-    if command.launcher:
-        task.set_launcher_prefix(list(command.launcher))
+    if prefix:
+        task.set_launcher_prefix(prefix)
     task.set_merge_stderr(command.merge_stderr)
     return task
+
+
+def _set_environment(task: Any, changes: Mapping[str, str | None] | None) -> None:
+    for name, value in (changes or {}).items():
+        if value is None:
+            task.unsetenv(name)
+        else:
+            task.setenv(name, value)
+
+
+def _env_prefix(changes: Mapping[str, str | None] | None) -> list[str]:
+    """What makes the changes there, to the environment that is there and not to this one."""
+    if not changes:
+        return []
+    unset = [f'--unset={name}' for name, value in changes.items() if value is None]
+    return ['env', *unset, *(f'{n}={v}' for n, v in changes.items() if v is not None)]

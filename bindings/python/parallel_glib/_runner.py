@@ -17,6 +17,7 @@ from ._ahead import LookAhead
 from ._backend import Run, Settings, Work
 from ._feeder import Feeder
 from ._inputs import make_job, spread
+from ._launcher import checked_launcher
 from ._outcome import Collector, FinishedStep
 from ._steps import checked_attempts
 
@@ -126,6 +127,7 @@ class BackgroundTaskRunner:
         return_values: bool = False,
         keep_finished: bool = True,
         cancellable: Any = None,
+        launcher: Any = None,
         on_step_finished: Callable[[FinishedStep], object] | None = None,
     ) -> BackgroundTaskRunner:
         """Sets what has no place among the arguments, since other keywords there are the task's.
@@ -155,6 +157,7 @@ class BackgroundTaskRunner:
             want_results=return_values,
             max_steps_per_worker=max_steps_per_worker,
             cancellable=cancellable,
+            launcher=checked_launcher(launcher),
         )
         self._job = dataclasses.replace(self._job, discard=not return_values)
         self._collector = Collector(return_values, on_step_finished)
@@ -312,10 +315,13 @@ def run_tasks_in_process_pool(
     inputs: Iterable[Iterable[Any]],
     processes: int | None = None,
     onexit: Callable[[], object] | None = None,
+    *,
+    launcher: Any = None,
 ) -> list[Any]:
     """Runs a task on each input and returns the results in the order of the inputs.
 
     inputs: tuples of arguments; any iterable, which is read no further ahead than is needed
+    launcher: as for `run_parallel_steps()`
     The rest is as for `BackgroundTaskRunner`.
 
     >>> from parallel_glib import testing
@@ -323,7 +329,8 @@ def run_tasks_in_process_pool(
     ...     run_tasks_in_process_pool(pow, [(2, 3), (3, 2)])
     [8, 9]
     """
-    return run_pool(task, inputs, processes, onexit, Settings())
+    settings = Settings(launcher=checked_launcher(launcher))
+    return run_pool(task, inputs, processes, onexit, settings)
 
 
 def run_pool(
@@ -349,7 +356,10 @@ def run_pool(
             count += 1
             if run.n_unfinished < ahead.most:
                 continue
-            while run.n_unfinished > ahead.least and (step := run.next()) is not None:
+            # Where there is room for more, since there turn out to be more slots, it waits no longer.
+            while run.n_unfinished > ahead.least and (
+                step := run.next(until=lambda: ahead.see(run.n_slots))
+            ):
                 collector.add(step)
                 ahead.note(step.duration)
         run.close()

@@ -87,6 +87,10 @@ class SerialRun:
         return self._ready.popleft() if self._ready else None
 
     @property
+    def n_slots(self) -> int:
+        return 0
+
+    @property
     def n_unfinished(self) -> int:
         return len(self._queue) + len(self._ready)
 

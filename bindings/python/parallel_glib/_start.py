@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._calls import Job
+from ._launcher import Launcher
 
 # What is inherited with the number 0 is the setup.
 INHERITED = 1
@@ -62,15 +63,22 @@ def checked_method(method: str) -> str:
     return method
 
 
-def make_task(job: Job, method: str, functions: Sequence[Any] = ()) -> Any:
+def make_task(
+    job: Job, method: str, functions: Sequence[Any] = (), launcher: Launcher | None = None
+) -> Any:
     """A Parallel.WorkerTask whose workers do the job.
 
+    launcher: where they are programs, whatever the method
     functions: what those that are forked inherit, from the number INHERITED on
     """
     from . import _transport
     from ._gi import GLib, Parallel
 
-    if method == 'fork':
+    if launcher is not None:
+        task = Parallel.WorkerTask.new(launcher.worker_command())
+        task.set_launcher(launcher.to_library())
+        setup = _transport.dumps_setup(**job.to_set_up(), **launcher.setup())
+    elif method == 'fork':
         inherited = _transport.inherited_setup(**job.to_set_up())
         task = Parallel.WorkerTask.new_for_server(_fork_server([inherited, *functions]))
         setup = _transport.dumps_setup(inherited=0, cwd=_folder())

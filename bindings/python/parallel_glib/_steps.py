@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _backend
 from ._backend import Settings, Work
+from ._launcher import checked_launcher
 from ._outcome import Collector, FinishedStep
 
 
@@ -23,6 +24,7 @@ def run_parallel_steps(
     kill_grace: float | None = None,
     max_attempts: int = 1,
     cancellable: Any = None,
+    launcher: Any = None,
     on_step_finished: Callable[[FinishedStep], object] | None = None,
 ) -> list[Any] | None:
     """Runs steps in parallel, and returns when all have ended.
@@ -40,6 +42,8 @@ def run_parallel_steps(
     kill_grace: how many seconds after SIGTERM comes SIGKILL
     max_attempts: how often a step that fails is tried
     cancellable: a Gio.Cancellable that stops them all; `RunCancelled` is raised then
+    launcher: a `Launcher` that says where they run, if not here: the functions, and the `Command`s
+        that do not say it themselves. By default as many run at the same time as it has processors
     on_step_finished: called with each `FinishedStep` in this thread, while it waits
 
     >>> from parallel_glib import testing
@@ -56,6 +60,7 @@ def run_parallel_steps(
         kill_grace=kill_grace,
         max_attempts=checked_attempts(max_attempts),
         cancellable=cancellable,
+        launcher=checked_launcher(launcher),
         want_results=return_values,
     )
     return run_works(works, settings, on_step_finished)

@@ -77,15 +77,18 @@ def dumps_setup(
     discard: bool = False,
     environ: Mapping[str, str] | None = None,
     cwd: str | None = None,
+    front: Sequence[str] | None = None,
     inherited: int | None = None,
 ) -> bytes:
     """The payload of SETUP.
 
+    front: the folders that come before those of the worker's own interpreter in its sys.path; by
+    default it gets that of this process, and nothing else.
     discard: nobody wants the results, which are not pickled then.
     inherited: the number of an object among the functions that a forked worker has: the dict of
     inherited_setup(). Then nothing that is callable is pickled here.
     """
-    plain = _plain_setup(environ, cwd)
+    plain = _plain_setup(environ, cwd, front)
     plain['inherited'] = inherited
     if inherited is None:
         parts = inherited_setup(
@@ -366,12 +369,15 @@ def _setup_parts(setup: dict[str, Any]) -> list[tuple[str, Any]]:
     )
 
 
-def _plain_setup(environ: Mapping[str, str] | None, cwd: str | None) -> dict[str, Any]:
+def _plain_setup(
+    environ: Mapping[str, str] | None, cwd: str | None, front: Sequence[str] | None
+) -> dict[str, Any]:
     """What a worker needs to unpickle what its caller has pickled."""
     import os
 
     plain: dict[str, Any] = {
-        'sys_path': [os.path.abspath(path) for path in sys.path],
+        'sys_path': [os.path.abspath(path) for path in sys.path] if front is None else list(front),
+        'keeps_path': front is not None,
         'argv': list(getattr(sys, 'argv', [''])),
         'environ': dict(environ) if environ is not None else None,
         'cwd': cwd,
@@ -412,9 +418,14 @@ def _cloudpickle() -> Any:
     return _found[0]
 
 
-def worker_command(python: str | None = None) -> list[str]:
-    """The command of a worker. Not with -m, which takes longer."""
-    return _command('_worker', python)
+def worker_command(
+    python: str | None = None, folders: Sequence[str] | None = None
+) -> list[str]:
+    """The command of a worker. Not with -m, which takes longer.
+
+    folders: where it finds this package; by default where it is here
+    """
+    return _command('_worker', python, folders)
 
 
 def server_command(python: str | None = None, preload: Iterable[str] = ()) -> list[str]:
@@ -424,15 +435,19 @@ def server_command(python: str | None = None, preload: Iterable[str] = ()) -> li
     return command + ['--sys-path', _joined_path()] + (['--preload', modules] if modules else [])
 
 
-def _command(module: str, python: str | None) -> list[str]:
+def _command(
+    module: str, python: str | None, folders: Sequence[str] | None = None
+) -> list[str]:
     import os
     import subprocess
 
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     # As multiprocessing does.
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    paths = [root] if folders is None else list(folders)
     code = (
-        f'import sys; sys.path.insert(0, {root!r}); from parallel_glib.{module} import main; main()'
+        f'import sys; sys.path[:0] = {paths!r}; '
+        f'from parallel_glib.{module} import main; main()'
     )
     return [python or sys.executable, *flags, '-c', code]
 
@@ -455,7 +470,10 @@ def apply_setup(plain: dict[str, Any]) -> None:
     """Makes this process like its caller, as far as unpickling what comes from there needs it."""
     import os
 
-    sys.path[:] = plain['sys_path']
+    if plain['keeps_path']:
+        _put_in_front(plain['sys_path'])
+    else:
+        sys.path[:] = plain['sys_path']
     sys.argv[:] = plain['argv']
     if plain['cwd'] is not None:
         os.chdir(plain['cwd'])
@@ -470,6 +488,17 @@ def apply_setup(plain: dict[str, Any]) -> None:
         process.current_process().authkey = plain['authkey']
     if 'main_module' in plain or 'main_path' in plain:
         _import_main(plain)
+
+
+def _put_in_front(folders: Sequence[str]) -> None:
+    """Before those of the interpreter, in which that of this package, which came first so that it
+    is found, is the last.
+    """
+    import os
+
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    own = [path for path in sys.path if path not in ('', root)] + [root]
+    sys.path[:] = [*folders, *(path for path in own if path not in folders)]
 
 
 def _import_main(plain: dict[str, Any]) -> None:
