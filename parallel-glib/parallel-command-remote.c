@@ -5,13 +5,18 @@
 
 #include "parallel-command-task-private.h"
 
+#include "parallel-fork.h"
 #include "parallel-remote-command.h"
 #include "parallel-worker-pool.h"
 #include "parallel-worker-relay.h"
 #include "parallel-worker-task-private.h"
 
 /* A command task with a launcher: its steps are those of a pool of workers, "parallel-glib-agent commands", each of which
- * runs one program after the other. To start each by the launcher would take many times longer. */
+ * runs one program after the other. To start each by the launcher would take many times longer. All tasks with the same launcher
+ * have them in common: in a list of commands each has a task of its own. */
+
+/* Guards the field agents of every task. */
+static GMutex mutex;
 
 static GBytes *
 encode (ParallelStep *step)
@@ -28,19 +33,40 @@ static const ParallelWorkerCodec codec =
   .pieces = TRUE,
 };
 
+/* A worker task that is to make the agents of @launcher. */
 static ParallelTask *
-ensure_agents (ParallelTask *task)
+new_agents (ParallelLauncher *launcher)
+{
+  const char *agent = launcher->agent != NULL ? launcher->agent : parallel_worker_relay_get_agent ();
+  ParallelTask *agents = parallel_worker_task_new ((const char * const []) { agent, "commands", NULL });
+
+  parallel_worker_task_set_launcher (PARALLEL_WORKER_TASK (agents), launcher);
+  PARALLEL_WORKER_TASK (agents)->codec = &codec;
+
+  return agents;
+}
+
+static void
+forked (void)
+{
+  g_mutex_init (&mutex);
+}
+
+ParallelTask *
+parallel_command_remote_get_pool (ParallelTask *task)
 {
   ParallelCommandTask *self = PARALLEL_COMMAND_TASK (task);
-  const char *agent;
 
-  if (self->agents != NULL)
-    return self->agents;
-
-  agent = self->launcher->agent != NULL ? self->launcher->agent : parallel_worker_relay_get_agent ();
-  self->agents = parallel_worker_task_new ((const char * const []) { agent, "commands", NULL });
-  parallel_worker_task_set_launcher (PARALLEL_WORKER_TASK (self->agents), self->launcher);
-  PARALLEL_WORKER_TASK (self->agents)->codec = &codec;
+  parallel_fork_add_once (forked);
+  g_mutex_lock (&mutex);
+  if (self->agents == NULL)
+    self->agents = g_weak_ref_get (&self->launcher->agents);
+  if (self->agents == NULL)
+    {
+      self->agents = new_agents (self->launcher);
+      g_weak_ref_set (&self->launcher->agents, self->agents);
+    }
+  g_mutex_unlock (&mutex);
 
   return self->agents;
 }
@@ -49,33 +75,12 @@ void
 parallel_command_remote_hand (ParallelTask *task,
                               ParallelStep *step)
 {
-  parallel_worker_pool_hand (ensure_agents (task), step);
+  parallel_worker_pool_hand (parallel_command_remote_get_pool (task), step);
 }
 
 void
 parallel_command_remote_stop (ParallelTask *task,
                               ParallelStep *step)
 {
-  parallel_worker_pool_stop_step (ensure_agents (task), step);
-}
-
-void
-parallel_command_remote_wake (ParallelTask *task,
-                              gpointer      host)
-{
-  parallel_worker_pool_wake (ensure_agents (task), host);
-}
-
-void
-parallel_command_remote_recall (ParallelTask *task,
-                                gpointer      host)
-{
-  parallel_worker_pool_recall (ensure_agents (task), host);
-}
-
-gboolean
-parallel_command_remote_close (ParallelTask *task,
-                               gpointer      host)
-{
-  return parallel_worker_pool_close (ensure_agents (task), host);
+  parallel_worker_pool_stop_step (parallel_command_remote_get_pool (task), step);
 }

@@ -29,6 +29,8 @@ struct _ParallelCommandTask
 
   /* Engine thread only. */
   int            stdin_fd;          /* a memory file with stdin_bytes, or -1 */
+
+  /* Guarded by a mutex of parallel-command-remote.c; constant once it is there. */
   ParallelTask  *agents;            /* the workers that run it where the launcher starts them; NULL until they are needed */
 };
 
@@ -59,12 +61,9 @@ void                parallel_command_remote_hand   (ParallelTask         *task,
                                                     ParallelStep         *step);
 void                parallel_command_remote_stop   (ParallelTask         *task,
                                                     ParallelStep         *step);
-void                parallel_command_remote_wake   (ParallelTask         *task,
-                                                    gpointer              host);
-void                parallel_command_remote_recall (ParallelTask         *task,
-                                                    gpointer              host);
-gboolean            parallel_command_remote_close  (ParallelTask         *task,
-                                                    gpointer              host);
+
+/* Any thread. */
+ParallelTask       *parallel_command_remote_get_pool (ParallelTask       *task);
 
 /* A running program, in parallel-command-run.c. Engine thread. */
 void                parallel_command_run_start     (ParallelCommandTask  *task,

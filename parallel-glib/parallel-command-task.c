@@ -301,9 +301,7 @@ static const ParallelTaskFuncs remote_funcs =
   .stop = parallel_command_remote_stop,
   .describe = parallel_command_task_describe,
   .check = parallel_command_task_check,
-  .wake = parallel_command_remote_wake,
-  .recall = parallel_command_remote_recall,
-  .close = parallel_command_remote_close,
+  .get_pool = parallel_command_remote_get_pool,
 };
 
 static const ParallelTaskFuncs local_funcs =

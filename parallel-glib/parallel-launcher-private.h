@@ -28,6 +28,10 @@ struct _ParallelLauncher
   gboolean              connect_back;
   char                 *address;
 
+  /* Any thread: the worker task of the agents that run commands, as long as a command task needs it. It has a reference to
+   * the launcher. */
+  GWeakRef              agents;
+
   /* Constant: the pointer is. */
   ParallelLauncherCore *core;
 };

@@ -225,6 +225,7 @@ parallel_launcher_finalize (GObject *object)
 {
   ParallelLauncher *self = PARALLEL_LAUNCHER (object);
 
+  g_weak_ref_clear (&self->agents);
   g_clear_pointer (&self->core, parallel_launcher_core_close);
   g_clear_pointer (&self->argv, g_strfreev);
   g_clear_pointer (&self->unset_variables, g_strfreev);
@@ -462,6 +463,7 @@ parallel_launcher_init (ParallelLauncher *self)
   self->patience = -1;
   self->heartbeat_timeout = DEFAULT_HEARTBEAT_TIMEOUT;
   self->core = parallel_launcher_core_new (self);
+  g_weak_ref_init (&self->agents, NULL);
 }
 
 /**

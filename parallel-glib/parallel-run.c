@@ -109,7 +109,7 @@ start_locked (ParallelRun     *run,
 
   parallel_queue_remove (&run->pending, item);
   if (parallel_task_is_pool (task))
-    parallel_run_mark_handed_locked (run, item, task);
+    parallel_run_mark_handed_locked (run, item, parallel_task_get_pool (task));
   else
     parallel_run_mark_running_locked (run, item);
 

@@ -59,6 +59,10 @@ typedef struct _ParallelTaskFuncs
   gboolean          (*close)    (ParallelTask *self,
                                  gpointer      host);
 
+  /* In place of those three: the pool is another task's, which several can have in common, and to which start() and stop()
+   * hand what they are asked for. Any thread, with a lock of the host's held. The pool lives as long as the task. */
+  ParallelTask     *(*get_pool) (ParallelTask *self);
+
   /* May be NULL: this table is that of every task of the class. Any thread; constant once the task is in use. */
   const struct _ParallelTaskFuncs *(*choose) (ParallelTask *self);
 } ParallelTaskFuncs;
@@ -72,6 +76,11 @@ void              parallel_task_stop      (ParallelTask *self,
                                            ParallelStep *step);
 
 gboolean          parallel_task_is_pool   (ParallelTask *self);
+
+/* The task whose pool it is: @self, or the one that it shares with others. */
+ParallelTask     *parallel_task_get_pool  (ParallelTask *self);
+
+/* Of a task that is its own pool. */
 void              parallel_task_wake      (ParallelTask *self,
                                            gpointer      host);
 void              parallel_task_recall    (ParallelTask *self,

@@ -67,7 +67,17 @@ parallel_task_stop (ParallelTask *self,
 gboolean
 parallel_task_is_pool (ParallelTask *self)
 {
-  return get_funcs (self)->close != NULL;
+  const ParallelTaskFuncs *funcs = get_funcs (self);
+
+  return funcs->close != NULL || funcs->get_pool != NULL;
+}
+
+ParallelTask *
+parallel_task_get_pool (ParallelTask *self)
+{
+  const ParallelTaskFuncs *funcs = get_funcs (self);
+
+  return funcs->get_pool != NULL ? funcs->get_pool (self) : self;
 }
 
 void
