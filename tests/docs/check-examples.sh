@@ -130,6 +130,9 @@ c.png at quality 85
   check 'executor.py: output' \
     same "$scratch/stdout" $'SIGKILL\nstill here\n[0, 1, 4, 9]\n[1, 2, 3]'
 
+  check 'cluster.py: exit status' run 0 "$python" "$sources/cluster.py"
+  check 'cluster.py: output' same "$scratch/stdout" "$(for i in {0..11}; do echo $((i * i)); done)"
+
   check 'chromite.py: exit status' run 0 "$python" "$sources/chromite.py"
   check 'chromite.py: output' same "$scratch/stdout" "arm64: shell
 arm64: kernel
