@@ -26,7 +26,8 @@ G_BEGIN_DECLS
  *
  * SPEC is a dictionary as text: argv aay, [cwd ay], [environ aay] of the worker; deadline d, seconds without a sign of life
  * after which the other side is lost; [address s] to wait at for the agent's own connection; [cancel aas: commands
- * as of ParallelLauncher:cancel-argv]; place s, for messages.
+ * as of ParallelLauncher:cancel-argv]; place s, for messages; trusted b, whether
+ * the launcher's exit status says something.
  *
  * Both halves live in the engine thread; the main thread only waits. */
 

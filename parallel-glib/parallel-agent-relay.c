@@ -59,6 +59,7 @@ typedef struct
   char                 *cwd;
   char                 *place;
   double                deadline;     /* seconds */
+  gboolean              trusts_status;
   char                **cancel;       /* or NULL */
   guint8                cookie[PARALLEL_AGENT_COOKIE_SIZE];
 
@@ -558,7 +559,19 @@ launcher_silent_cb (gpointer owner)
 
 static const ParallelAgentReaderFuncs launcher_funcs = { .data = launcher_said_cb, .ended = launcher_silent_cb };
 
-/* Its exit status says nothing that can be trusted. */
+static void
+lose_launcher (int wait_status)
+{
+  g_autoptr (GError) status = NULL;
+  g_autofree char *why = NULL;
+
+  if (relay.trusts_status && wait_status != PARALLEL_EXIT_LOST)
+    g_spawn_check_wait_status (wait_status, &status);
+  why = g_strdup_printf ("the launcher has ended before the worker was there%s%s", status != NULL ? ": " : "",
+                         status != NULL ? status->message : "");
+  lose (why);
+}
+
 static void
 launcher_exited_cb (int      pid,
                     int      wait_status,
@@ -577,7 +590,7 @@ launcher_exited_cb (int      pid,
         exit_if_written ();
     }
   else if (relay.link == NULL)
-    lose ("the launcher has ended before the worker was there");
+    lose_launcher (wait_status);
 }
 
 static gboolean
@@ -647,6 +660,7 @@ read_spec (const char  *text,
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "only parallel-glib can start this");
       return FALSE;
     }
+  g_variant_dict_lookup (dict, "trusted", "b", &relay.trusts_status);
   g_variant_dict_lookup (dict, "cwd", "^ay", &relay.cwd);
   g_variant_dict_lookup (dict, "environ", "^aay", &relay.env);
   g_variant_dict_lookup (dict, "cancel", "^aay", &relay.cancel);

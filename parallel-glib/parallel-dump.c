@@ -117,6 +117,8 @@ waits_for_locked (ParallelRun *run)
     return "the steps that run";
   if (run->delayed.length > 0)
     return "the delay before another attempt";
+  if (run->handed.length > 0)
+    return "a worker to begin the next step";
   if (run->pending.length > 0)
     return "a thread to start the next step in";
   if (!run->closed && run->halt == PARALLEL_RUN_GOES_ON)
@@ -125,6 +127,20 @@ waits_for_locked (ParallelRun *run)
     return "the onexit of its worker threads";
 
   return "the output to be printed";
+}
+
+/* Of those that keep workers. */
+static void
+append_tasks_locked (ParallelRun *run,
+                     GString     *text)
+{
+  for (guint i = 0; run->pools != NULL && i < run->pools->len; i++)
+    {
+      g_autofree char *state = parallel_task_dup_state (g_ptr_array_index (run->pools, i));
+
+      if (state != NULL)
+        g_string_append_printf (text, "launcher: %s\n", state);
+    }
 }
 
 char *
@@ -149,6 +165,7 @@ parallel_run_dump (ParallelRun *run)
                           run->closed ? "closed" : "open", run->paused ? ", paused" : "", halts[run->halt]);
   g_string_append_printf (text, "waits for: %s\noutput: %s\nworker threads: %u, %u of them idle\n",
                           waits_for_locked (run), printing, run->n_workers, run->n_idle_workers);
+  append_tasks_locked (run, text);
   parallel_run_unlock (run);
 
   for (guint i = 0; i < steps->len; i++)

@@ -40,6 +40,9 @@ typedef struct _ParallelTaskFuncs
   /* May be NULL: nothing to say. */
   char             *(*describe) (ParallelTask *self,
                                  ParallelStep *step);
+  /* May be NULL. What the task itself waits for before it can begin a step, in words, or NULL. Any thread, and with the lock of a run
+   * held. */
+  char             *(*dup_state) (ParallelTask *self);
   /* May be NULL: anything will do. */
   gboolean          (*check)    (ParallelTask *self,
                                  const GValue *input,
@@ -91,6 +94,8 @@ gboolean          parallel_task_close     (ParallelTask *self,
 /* What @step is doing, for dump(): "pid 123: sh -c …"; may be NULL. Any thread. */
 char             *parallel_task_describe  (ParallelTask *self,
                                            ParallelStep *step);
+
+char             *parallel_task_dup_state (ParallelTask *self);
 
 /* Whether the task can do anything with @input (NULL for none). Any thread. */
 gboolean          parallel_task_check     (ParallelTask *self,

@@ -110,6 +110,14 @@ parallel_task_describe (ParallelTask *self,
   return funcs->describe != NULL ? funcs->describe (self, step) : NULL;
 }
 
+char *
+parallel_task_dup_state (ParallelTask *self)
+{
+  const ParallelTaskFuncs *funcs = get_funcs (self);
+
+  return funcs->dup_state != NULL ? funcs->dup_state (self) : NULL;
+}
+
 gboolean
 parallel_task_check (ParallelTask  *self,
                      const GValue  *input,

@@ -74,6 +74,7 @@ make_spec (ParallelLauncher    *launcher,
   g_variant_dict_insert (&dict, "argv", "^aay", argv);
   g_variant_dict_insert (&dict, "deadline", "d", launcher->heartbeat_timeout);
   g_variant_dict_insert (&dict, "place", "s", name);
+  g_variant_dict_insert (&dict, "trusted", "b", launcher->trusts_exit_status);
   if (env != NULL)
     g_variant_dict_insert (&dict, "environ", "^aay", env);
   if (cwd != NULL)

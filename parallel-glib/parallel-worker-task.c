@@ -360,12 +360,21 @@ parallel_worker_task_set_property (GObject      *object,
     }
 }
 
+static char *
+parallel_worker_task_dup_state (ParallelTask *task)
+{
+  ParallelWorkerTask *self = PARALLEL_WORKER_TASK (task);
+
+  return self->recipe.launcher != NULL ? parallel_launcher_dup_status (self->recipe.launcher) : NULL;
+}
+
 static const ParallelTaskFuncs funcs =
 {
   .place = PARALLEL_TASK_PLACE_ENGINE,
   .start = parallel_worker_pool_hand,
   .stop = parallel_worker_pool_stop_step,
   .describe = parallel_worker_task_describe,
+  .dup_state = parallel_worker_task_dup_state,
   .check = parallel_worker_task_check,
   .wake = parallel_worker_pool_wake,
   .recall = parallel_worker_pool_recall,
