@@ -270,6 +270,7 @@ class FakeRun:
     """Has done the first step when the third is put, and never waits."""
 
     error = None
+    n_slots = 0
 
     def __init__(self):
         self.n_put = 0
@@ -292,7 +293,7 @@ def test_what_is_there_does_not_wait_for_slow_inputs(monkeypatch, method, second
     clock = itertools.count(0, seconds)
     monkeypatch.setattr(_map, 'time', types.SimpleNamespace(monotonic=lambda: next(clock)))
     run = FakeRun()
-    run.next = lambda: FinishedStep(0, 'first', result=Done(['first']))
+    run.next = lambda until=None: FinishedStep(0, 'first', result=Done(['first']))
     flow = _map._Flow(run, Inputs([itertools.count()], True), Sizes(), LookAhead(5))
     assert next(getattr(flow, method)()) == ['first']
     assert run.n_put == n_put

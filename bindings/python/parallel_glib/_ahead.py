@@ -29,19 +29,23 @@ class LookAhead:
         self._each = AHEAD
         self._set(AHEAD)
 
-    def see(self, processes: int) -> bool:
-        """Takes note of how many workers there are, if that was not known, as 0 says that it is
-        not. Returns whether it is something new.
+    def is_new(self, processes: int) -> bool:
+        """Whether there turn out to be so many workers; 0 is for what is not known.
 
         >>> ahead = LookAhead(2)
-        >>> ahead.see(0), ahead.see(12), ahead.see(12), ahead.most
-        (False, True, False, 96)
+        >>> ahead.is_new(0), ahead.is_new(2), ahead.is_new(12)
+        (False, False, True)
+        >>> ahead.see(12)
+        >>> ahead.is_new(12), ahead.most
+        (False, 96)
         """
-        if processes in (0, self.processes):
-            return False
-        self.processes = processes
-        self._set(self._each)
-        return True
+        return processes not in (0, self.processes)
+
+    def see(self, processes: int) -> None:
+        """Takes note of it."""
+        if self.is_new(processes):
+            self.processes = processes
+            self._set(self._each)
 
     def _set(self, each: int) -> None:
         self._each = each

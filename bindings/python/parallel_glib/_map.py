@@ -153,9 +153,10 @@ class _Flow:
         return True
 
     def _wait(self) -> bool:
-        step = self._run.next(until=lambda: self._ahead.see(self._run.n_slots))
-        if step is None and not self._run.is_over:
-            self._fill(lambda: True)  # There are more slots than was known.
+        step = self._run.next(until=lambda: self._ahead.is_new(self._run.n_slots))
+        if step is None and self._ahead.is_new(self._run.n_slots):
+            self._ahead.see(self._run.n_slots)
+            self._fill(lambda: True)
             return True
         if step is None:
             self._collector.check(self._run)

@@ -356,12 +356,13 @@ def run_pool(
             count += 1
             if run.n_unfinished < ahead.most:
                 continue
-            # Where there is room for more, since there turn out to be more slots, it waits no longer.
-            while run.n_unfinished > ahead.least and (
-                step := run.next(until=lambda: ahead.see(run.n_slots))
-            ):
+            while run.n_unfinished > ahead.least:
+                step = run.next(until=lambda: ahead.is_new(run.n_slots))
+                if step is None:
+                    break
                 collector.add(step)
                 ahead.note(step.duration)
+            ahead.see(run.n_slots)
         run.close()
         collector.drain(run)
     collector.check(run)
