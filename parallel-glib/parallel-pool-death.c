@@ -8,6 +8,7 @@
 #include <gio/gio.h>
 #include <sys/wait.h>
 
+#include "parallel-launcher-private.h"
 #include "parallel-run-error.h"
 
 /* What becomes of a worker's steps when it has ended, and how that is called. */
@@ -34,10 +35,23 @@ ended_well (ParallelPoolWorker *self)
          WEXITSTATUS (self->wait_status) == 0;
 }
 
+/* "(pid 123)", or, since a process of this machine says nothing then, "on n1". */
+static char *
+describe_worker (ParallelPoolWorker *self)
+{
+  const ParallelPlace *place = self->place >= 0 ? g_ptr_array_index (self->pool->place_list, self->place) : NULL;
+
+  if (place != NULL && place->node != NULL)
+    return g_strdup_printf ("on %s", place->node);
+
+  return g_strdup_printf ("(pid %d)", self->process.pid);
+}
+
 static GError *
 unexpected_error (ParallelPoolWorker *self,
                   const char         *when)
 {
+  g_autofree char *who = describe_worker (self);
   g_autofree char *what = NULL;
 
   if (self->fault != NULL)
@@ -50,11 +64,10 @@ unexpected_error (ParallelPoolWorker *self,
     }
   if (!self->exited)
     return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT,
-                        "The worker (pid %d) does not end although it was killed", self->process.pid);
+                        "The worker %s does not end although it was killed", who);
 
   what = describe_status (self);
-  return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT, "The worker (pid %d) %s %s",
-                      self->process.pid, what, when);
+  return g_error_new (PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_UNEXPECTED_EXIT, "The worker %s %s %s", who, what, when);
 }
 
 static void
