@@ -247,7 +247,7 @@ const tests = {
     await refuses(runParallelSteps([], 3), 'The options of runParallelSteps() must be an object, not 3');
     await refuses(runParallelSteps([], {maxparallel: 3}),
       'runParallelSteps() has no option "maxparallel"; it has cancellable, errorSink, exitTimeout, gjs, haltOnError, keepAliveInterval, ' +
-      'killGrace, maxAttempts, maxParallel, maxStepsPerWorker, onExit, onStepFinished, onStepStarted, outputLimit, outputLimitPolicy, ' +
+      'killGrace, launcher, maxAttempts, maxParallel, maxStepsPerWorker, onExit, onStepFinished, onStepStarted, outputLimit, outputLimitPolicy, ' +
       'outputMode, retryDelay, setup, silenceTimeout, sink, stopSequence, timeout');
     for (const [name, value, rule] of [
       ['maxParallel', 0, 'a whole number from 1 on, not 0'],

@@ -4,7 +4,7 @@
 import GLib from 'gi://GLib';
 import Parallel from 'gi://Parallel?version=1';
 
-import {applyToStep, checkCommandOptions, flag, kind, oneOf, text} from './options.js';
+import {applyToStep, checkCommandOptions, flag, isLauncher, kind, oneOf, text} from './options.js';
 
 const PLACEHOLDER = '{}';
 
@@ -17,7 +17,8 @@ const OPTIONS = {
   cwd: text,
   input: kind('a string or a Uint8Array', value => typeof value === 'string' || value instanceof Uint8Array),
   stdinPath: text,
-  launcher: kind('an array of strings', isWords, value => [...value]),
+  launcher: kind('an array of strings or a Parallel.Launcher', value => isWords(value) || isLauncher(value),
+    value => isLauncher(value) ? value : [...value]),
   mergeStderr: flag,
   measureUsage: flag,
   containment: oneOf({group: Parallel.Containment.GROUP, tree: Parallel.Containment.TREE}),
@@ -70,6 +71,7 @@ export class CompletedCommand {
  */
 export class Command {
   #task = null;
+  #launcher = null;
 
   constructor(argv, options) {
     this.argv = Object.freeze([...argv]);
@@ -103,25 +105,31 @@ export class Command {
     return String(input);
   }
 
-  /** The library's task, which all its steps share. */
-  get task() {
-    this.#task ??= this.#makeTask();
+  /** The library's task, which all its steps share that run in the same place: where the command says, or else where the run does. */
+  taskFor(launcher = null) {
+    const its = this.options.launcher;
+    const place = isLauncher(its) ? its : launcher;
+    if (this.#task === null || this.#launcher !== place) {
+      this.#task = this.#makeTask(place, isWords(its) ? its : []);
+      this.#launcher = place;
+    }
     return this.#task;
   }
 
-  #makeTask() {
-    const {env = {}, cwd, input, stdinPath, launcher, mergeStderr, measureUsage, containment} = this.options;
+  #makeTask(launcher, prefix) {
+    const {env = {}, cwd, input, stdinPath, mergeStderr, measureUsage, containment} = this.options;
     const task = Parallel.CommandTask.new(this.argv);
-    for (const [variable, value] of Object.entries(env)) {
-      if (value === null)
-        task.unsetenv(variable);
-      else
-        task.setenv(variable, value);
+    if (launcher !== null) {
+      task.set_launcher(launcher);
+      prefix = [...environmentPrefix(env), ...prefix];
+    } else {
+      setEnvironment(task, env);
     }
     if (input !== undefined)
       task.set_stdin_bytes(new GLib.Bytes(typeof input === 'string' ? new TextEncoder().encode(input) : input));
     const settings = {
-      cwd, stdin_path: stdinPath, launcher_prefix: launcher, merge_stderr: mergeStderr, measure_usage: measureUsage, containment,
+      cwd, stdin_path: stdinPath, launcher_prefix: prefix.length > 0 ? prefix : undefined, merge_stderr: mergeStderr,
+      measure_usage: measureUsage, containment,
     };
     for (const [property, value] of Object.entries(settings)) {
       if (value !== undefined)
@@ -131,10 +139,10 @@ export class Command {
   }
 
   /** A step for inputs. One of a list has none, and there a placeholder is just two characters: it stands for itself. */
-  makeStep(inputs) {
+  makeStep(inputs, workers, number, launcher) {
     const isInList = inputs === undefined;
     const input = !isInList ? this.encode(inputs) : this.argv.some(word => word.includes(PLACEHOLDER)) ? PLACEHOLDER : null;
-    const step = Parallel.Step.new(this.task, input);
+    const step = Parallel.Step.new(this.taskFor(launcher), input);
     step.set_name(isInList ? this.name : this.nameOf(inputs));
     applyToStep(step, this.options);
     return step;
@@ -158,6 +166,22 @@ export class Command {
   }
 }
 
+function setEnvironment(task, changes) {
+  for (const [variable, value] of Object.entries(changes)) {
+    if (value === null)
+      task.unsetenv(variable);
+    else
+      task.setenv(variable, value);
+  }
+}
+
+// What makes the changes where it runs, to the environment that is there and not to that of this program.
+function environmentPrefix(changes) {
+  const words = Object.entries(changes).map(([name, value]) => value === null ? `--unset=${name}` : `${name}=${value}`);
+  const isChange = word => !word.startsWith('--unset=');
+  return words.length > 0 ? ['env', ...words.filter(word => !isChange(word)), ...words.filter(isChange)] : [];
+}
+
 function commandLine(argv) {
   return argv.map(word => /^[\w@%+=:,./-]+$/.test(word) ? word : GLib.shell_quote(word)).join(' ');
 }
@@ -169,7 +193,8 @@ function commandLine(argv) {
  * @param {string[]} argv - the program and its arguments; where it is the task of a BackgroundTaskRunner, `{}` in them stands for the input
  * @param {object} options - env: variables to set, or with null to unset, in the environment it inherits; cwd: its working directory;
  *   input: what it reads, a string or a Uint8Array, by default nothing; stdinPath: a file to read instead;
- *   launcher: what to put in front, as ['nice', '-n', '10']; mergeStderr: whether its standard error goes where its standard output goes;
+ *   launcher: what to put in front, as ['nice', '-n', '10'], or a Parallel.Launcher that says where it runs: working directory,
+ *   file and environment are those that are there, then; mergeStderr: whether its standard error goes where its standard output goes;
  *   measureUsage: whether its processor time and memory are measured, for the Parallel.Step; containment: 'group' or 'tree', where nothing
  *   that it has started outlives it; and name, timeout, silenceTimeout, maxAttempts and priority as for call()
  * @returns {Command} what runParallelSteps() and BackgroundTaskRunner take

@@ -65,6 +65,9 @@ const STEP = {
 };
 
 const called = kind('what call() returns', value => value instanceof Call);
+/** Where something runs: a launcher of the library. */
+export const isLauncher = value => value instanceof Parallel.Launcher;
+
 const callback = kind('a function', value => typeof value === 'function');
 
 // Those that this module sees to.
@@ -75,6 +78,7 @@ const OWN = {
   onExit: called,
   maxStepsPerWorker: count,
   gjs: text,
+  launcher: kind('a Parallel.Launcher', isLauncher),
 };
 
 const OF_STEPS = {...kindsOf(RUN), ...OWN};

@@ -42,6 +42,7 @@ export class BackgroundTaskRunner {
   #ended;
   // Numbers for the inputs, where workers take places in the queue at their ends; else null.
   #number;
+  #launcher;
 
   /**
    * @param {Call|Command|Parallel.Task} task - what to do: what call() returns, to whose arguments those of put() are added; what
@@ -58,7 +59,8 @@ export class BackgroundTaskRunner {
     // Names that are seen while it runs have to be told to the library; that costs an object for each input that waits.
     this.#asSteps = hasStepOptions(task) || checked.outputMode === Parallel.OutputMode.TAGGED || checked.keepAliveInterval > 0;
     this.#number = checked.onExit ? 0 : null;
-    const makeTask = run => task instanceof Call ? run.workers() : this.#work.task;
+    this.#launcher = checked.launcher;
+    const makeTask = run => task instanceof Call ? run.workers() : this.#work.taskFor(checked.launcher);
     this.#run = new Run(checked, makeTask, new WorkOfRunner(this.#work), step => this.#stepFinished(step));
     this.#ended = this.#end();
   }
@@ -74,7 +76,7 @@ export class BackgroundTaskRunner {
    */
   put(...inputs) {
     if (this.#asSteps)
-      this.#run.putStep(this.#work.makeStep(inputs, () => this.#run.workers(), this.#number));
+      this.#run.putStep(this.#work.makeStep(inputs, () => this.#run.workers(), this.#number, this.#launcher));
     else
       this.#run.putInput(this.#work.encode(inputs, this.#number));
     this.#count();

@@ -29,6 +29,9 @@ import {refuseWhileLoading} from './worker-side.js';
  * setup, onExit: a call() that each worker does before its first step, and at its end if it has done one
  * maxStepsPerWorker: after so many a worker is replaced by a fresh one
  * gjs: the program of the workers, by default that of this process
+ * launcher: a Parallel.Launcher that says where the calls run, and the commands that do not say it themselves, if not here; by default
+ *   as many run at the same time as an allocation of Slurm's has processors, or as there are here. Modules and the program of the workers are where they are here, if `gjs` does not
+ *   say otherwise
  *
  * @param {Iterable} steps - what call() and command() return, Parallel.Steps and Parallel.Tasks, mixed
  * @param {object} options - see above
@@ -58,7 +61,7 @@ export async function runParallelSteps(steps, options = {}) {
   run.runner.pause();
   try {
     for (const work of works)
-      run.putStep(work.makeStep(undefined, () => run.workers()));
+      run.putStep(work.makeStep(undefined, () => run.workers(), null, checked.launcher));
   } catch (error) {
     // A run that was cancelled before takes none, and says so in the end.
     if (!isClosed(error)) {

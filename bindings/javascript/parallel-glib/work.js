@@ -12,6 +12,12 @@ class PlainTask {
     this.task = task;
   }
 
+  taskFor(launcher) {
+    if (launcher)
+      throw new TypeError('A Parallel.Task has a launcher of its own, which its set_launcher() sets');
+    return this.task;
+  }
+
   encode(inputs) {
     if (inputs.length > 1)
       throw new TypeError(`The input of a Parallel.Task is one value, not ${inputs.length}`);

@@ -23,15 +23,17 @@ function findGjs() {
 /**
  * Makes a task whose steps are calls of exported functions.
  *
- * @param {object} options - checked options: setup and onExit, calls; maxStepsPerWorker; gjs, the program
+ * @param {object} options - checked options: setup and onExit, calls; maxStepsPerWorker; gjs, the program; launcher
  * @returns {Parallel.WorkerTask} the task
  */
-export function makeWorkerTask({setup, onExit, maxStepsPerWorker, gjs}) {
+export function makeWorkerTask({setup, onExit, maxStepsPerWorker, gjs, launcher}) {
   // The overrides are in a folder beside this one, which the worker need not have in its environment.
   const task = Parallel.WorkerTask.new([
     gjs ?? findGjs(), '-I', HERE.get_parent().get_path(), '-m', HERE.get_child('worker.js').get_path(),
   ]);
   task.encoding = Parallel.Encoding.BYTES;
+  if (launcher !== undefined)
+    task.set_launcher(launcher);
   if (maxStepsPerWorker !== undefined)
     task.max_steps_per_worker = maxStepsPerWorker;
   if (setup || onExit) {
