@@ -151,6 +151,47 @@ private void test_stop_sequence () {
   assert_last ((owned) runner);
 }
 
+/* The programs run where the launcher starts them; as well as any others. */
+private void test_launcher () {
+  var launcher = new Launcher.prefix ({ "env", "THERE=there" });
+  var task = new CommandTask ({ "sh", "-c", "echo $THERE $0; exit $0", "{}" });
+
+  assert_true (task.launcher == null);
+  task.launcher = launcher;
+  assert_true (task.get_launcher () == launcher);
+  assert_cmpstrv (launcher.get_argv (), { "env", "THERE=there" });
+  assert_false (launcher.joins_arguments);
+  assert_true (launcher.trusts_exit_status);
+  assert_true (launcher.status == null);
+  assert_cmpuint (launcher.n_slots, CompareOperator.EQ, 0);
+  launcher.heartbeat_timeout = 5;
+  assert_cmpfloat (launcher.get_heartbeat_timeout (), CompareOperator.EQ, 5);
+
+  var runner = quiet_runner (task);
+  put_all (runner, { "0", "0", "3" });
+  assert_error (close_and_fail (runner), RunError.quark (), RunError.BACKGROUND_FAILURE);
+  assert_cmpstr (dup_output (runner.dup_steps ()[1]), CompareOperator.EQ, "there 0\n");
+  assert_cmpint (runner.dup_failures ()[0].exit_status, CompareOperator.EQ, 3);
+  assert_last ((owned) runner);
+  assert_last ((owned) task);
+  assert_last ((owned) launcher);
+}
+
+private void test_no_launcher () {
+  var task = new CommandTask ({ "true" });
+
+  task.launcher = new Launcher.prefix ({ "/no/such/launcher" });
+  var runner = quiet_runner (task);
+  try {
+    runner.put (null);
+  } catch (Error error) {
+    assert_no_error (error);
+  }
+  assert_error (close_and_fail (runner), RunError.quark (), RunError.BACKGROUND_FAILURE);
+  assert_error (runner.dup_failures ()[0].error, RunError.quark (), RunError.POOL_BROKEN);
+  assert_last ((owned) runner);
+}
+
 private int main (string[] args) {
   Test.init (ref args);
   Test.add_func ("/vala/command/output", test_output);
@@ -160,5 +201,7 @@ private int main (string[] args) {
   Test.add_func ("/vala/command/no-program", test_no_program);
   Test.add_func ("/vala/command/attempts", test_attempts);
   Test.add_func ("/vala/command/stop-sequence", test_stop_sequence);
+  Test.add_func ("/vala/command/launcher", test_launcher);
+  Test.add_func ("/vala/command/no-launcher", test_no_launcher);
   return Test.run ();
 }
