@@ -42,6 +42,17 @@ const surroundings = [
       'convert(85,"b.png") b.png b.png85\nconvert(85,"c.png") c.png c.png85\nconverting\nconverting\nconverting',
   },
   {
+    before: `import Parallel from 'gi://Parallel?version=1';
+      import {call, command, runMain, runParallelSteps} from '${INSTALLED}';
+      export function square(number) {
+        print('squaring');
+        return number * number;
+      }
+      runMain(async () => {`,
+    after: '});',
+    printed: `squaring\n${GLib.get_host_name()}\n`,
+  },
+  {
     before: `import Gio from 'gi://Gio';
       import Parallel from 'gi://Parallel?version=1';
       import {BackgroundTaskRunner, runMain} from '${INSTALLED}';
@@ -61,6 +72,10 @@ const surroundings = [
   },
 ];
 
+// There need not be a cluster.
+const CLUSTER = "new_slurm(['-N3', '-n12'])";
+const NO_CLUSTER = "new_prefix(['env'])";
+
 const tests = {
   async thereAreAsManyAsHere() {
     equal(samples.length, surroundings.length);
@@ -71,7 +86,8 @@ const tests = {
 for (const [index, {before = '', after = '', printed}] of surroundings.entries()) {
   tests[`sample ${index + 1}`] = () => withFolder(async folder => {
     const path = `${folder}/sample.js`;
-    GLib.file_set_contents(path, `${before}\n${samples[index]}\n${after}`.replaceAll(INSTALLED, module));
+    GLib.file_set_contents(path, `${before}\n${samples[index]}\n${after}`
+      .replaceAll(INSTALLED, module).replaceAll(CLUSTER, NO_CLUSTER));
     const {status, stdout, stderr} = await runProgram(path);
     equal([status, stderr], [0, '']);
     const isRight = {
