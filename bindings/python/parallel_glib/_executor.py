@@ -36,7 +36,7 @@ class Executor(concurrent.futures.Executor):
     on_worker_death: 'replace', or 'break', as ProcessPoolExecutor does: all fails with
         BrokenProcessPool
     launcher: a `Launcher` that says where the workers are, if not here; there are as many by
-        default as it has processors
+        default as an allocation of Slurm's has processors
 
     >>> from parallel_glib import testing
     >>> with testing.serial(), Executor() as executor:

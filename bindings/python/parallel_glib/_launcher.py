@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -278,6 +277,8 @@ def is_launcher(value: Any) -> bool:
 
 def _own_folders() -> list[str]:
     """The folders of sys.path that are this program's, and not its interpreter's."""
+    import sysconfig
+
     paths = sysconfig.get_paths()
     roots = {paths['stdlib'], paths['platstdlib'], paths['purelib'], paths['platlib']}
     roots |= {path for path in sys.path if path.endswith(('.zip', 'dist-packages', 'site-packages'))}

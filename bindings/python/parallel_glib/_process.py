@@ -229,7 +229,9 @@ class ProcessRun:
         return self._workers()
 
     def _check_launcher(self) -> None:
-        """Whether it can do what the run is to do."""
+        """Whether it can do what the run is to do. It is made here if it is new, and not as one of
+        the things that belong to the context of this run.
+        """
         function = self._job.function if self._job is not None else None
         if isinstance(function, _Task):
             raise TypeError('a Parallel.Task has a launcher of its own: task.set_launcher()')
@@ -239,6 +241,8 @@ class ProcessRun:
                 "a launcher starts workers somewhere else, where they cannot be forked from this "
                 "process: with it the start method must be 'forkserver' or 'spawn', not 'fork'"
             )
+        assert self._settings.launcher is not None
+        self._settings.launcher.to_library()
 
     def _workers(self) -> Any:
         """The task of all the functions of the run, made when the first is put."""

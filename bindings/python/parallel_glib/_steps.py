@@ -43,7 +43,8 @@ def run_parallel_steps(
     max_attempts: how often a step that fails is tried
     cancellable: a Gio.Cancellable that stops them all; `RunCancelled` is raised then
     launcher: a `Launcher` that says where they run, if not here: the functions, and the `Command`s
-        that do not say it themselves. By default as many run at the same time as it has processors
+        that do not say it themselves. By default as many run at the same time as an allocation of
+        Slurm's has processors, or as there are here
     on_step_finished: called with each `FinishedStep` in this thread, while it waits
 
     >>> from parallel_glib import testing
