@@ -368,6 +368,10 @@ parallel_worker_pool_schedule (ParallelWorkerPool *self)
   for (guint i = 0; i < self->workers->len && self->queue.length > 0; i++)
     fill (self, g_ptr_array_index (self->workers, i));
   watch_those_that_wait (self);
+
+  /* None could even be tried, and nobody else will come here. */
+  if (self->broken != NULL)
+    fail_queue (self);
 }
 
 /* ---- workers that do not come to work ---- */
