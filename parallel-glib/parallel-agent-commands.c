@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "parallel.h"
+#include "parallel-process-table.h"
 #include "parallel-remote-command.h"
+#include "parallel-step-private.h"
 
 /* The worker whose steps are commands: runs one program after the other, by the library itself, so that all that can be
  * said of a program here is said of it there.
@@ -111,6 +111,32 @@ mux_stream_new (ParallelOutputStream stream)
 
 /* ---- signals ---- */
 
+/* To the program and to all that it has started, as when a step is stopped here; the keeper of a tree does not mind. */
+static void
+signal_program (ParallelStep *step,
+                int           number)
+{
+  ParallelWhereabouts where = parallel_step_get_whereabouts (step);
+  g_autofree char *mark = where.mark;
+  ParallelTree tree = { where.pid, mark };
+  g_autoptr (ParallelProcessTable) table = NULL;
+  g_autoptr (GPtrArray) processes = NULL;
+
+  if (where.pid == 0)
+    {
+      parallel_step_cancel (step);
+      return;
+    }
+
+  table = parallel_process_table_get (g_get_monotonic_time ());
+  processes = parallel_process_table_find (table, &tree, NULL);
+  for (guint i = 0; i < processes->len; i++)
+    {
+      parallel_process_kill (g_ptr_array_index (processes, i), number);
+      parallel_process_kill (g_ptr_array_index (processes, i), SIGCONT);
+    }
+}
+
 static gpointer
 signal_thread (gpointer data)
 {
@@ -119,20 +145,11 @@ signal_thread (gpointer data)
 
   while (sigwait (set, &number) == 0)
     {
-      g_autoptr (GSubprocess) subprocess = NULL;
-      const char *identifier = NULL;
-
       g_mutex_lock (&commands.mutex);
       commands.signum = number;
       if (commands.step == NULL)
         parallel_agent_exit_as (W_EXITCODE (0, number));
-      subprocess = parallel_step_dup_subprocess (commands.step);
-      if (subprocess != NULL)
-        identifier = g_subprocess_get_identifier (subprocess);
-      if (identifier != NULL)
-        kill (-atoi (identifier), number);
-      else
-        parallel_step_cancel (commands.step);
+      signal_program (commands.step, number);
       g_mutex_unlock (&commands.mutex);
     }
 
@@ -199,6 +216,8 @@ run_command (ParallelWorker  *worker,
     {
       parallel_background_task_runner_close (runner);
       parallel_background_task_runner_wait (runner, NULL, NULL);
+      if (parallel_step_get_term_signal (step) == SIGKILL)
+        g_usleep (PARALLEL_AGENT_KILLED_TIME);
       result = parallel_remote_describe_end (step);
     }
   set_current (NULL);

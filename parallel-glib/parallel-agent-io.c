@@ -8,12 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "parallel-engine.h"
 #include "parallel-fd.h"
 
 #define READ_SIZE (64 * 1024)
+
+/* What is told of one whose other side has gone, whatever there is still to read; GLib hands POLLRDHUP, for sockets, to
+ * poll() as it is. */
+#define GONE ((GIOCondition) (G_IO_HUP | G_IO_ERR | POLLRDHUP))
 
 /* At once, so that one descriptor does not keep the others waiting. */
 #define WRITE_SIZE (256 * 1024)
@@ -40,7 +46,7 @@ struct _ParallelAgentReader
   const ParallelAgentReaderFuncs *funcs;
   gpointer  owner;
   int       fd;         /* -1 after the end */
-  GSource  *source;     /* NULL while paused, and after the end */
+  GSource  *source;     /* for data or, while paused, for the end; or NULL */
   gboolean  paused;
 };
 
@@ -62,6 +68,18 @@ readable_cb (int          fd,
       self->funcs->ended (self->owner);
     }
 
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+gone_cb (int          fd,
+         GIOCondition condition,
+         gpointer     user_data)
+{
+  ParallelAgentReader *self = user_data;
+
+  parallel_source_clear (&self->source);
+  self->funcs->gone (self->owner);
   return G_SOURCE_CONTINUE;
 }
 
@@ -97,9 +115,13 @@ parallel_agent_reader_set_paused (ParallelAgentReader *self,
     return;
 
   self->paused = paused;
-  if (paused)
-    parallel_source_clear (&self->source);
-  else if (self->fd >= 0)
+  parallel_source_clear (&self->source);
+  if (self->fd < 0)
+    return;
+
+  if (paused && self->funcs->gone != NULL)
+    self->source = watch (self->fd, GONE, gone_cb, self);
+  else if (!paused)
     self->source = watch (self->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, readable_cb, self);
 }
 
@@ -142,6 +164,8 @@ static void
 stop_writing (ParallelAgentWriter *self)
 {
   parallel_source_clear (&self->source);
+  if (self->closing && self->fd >= 0)
+    shutdown (self->fd, SHUT_WR);   /* no socket: no harm */
   parallel_fd_clear (&self->fd);
   g_byte_array_set_size (self->pending, 0);
   self->written = 0;
@@ -245,6 +269,12 @@ parallel_agent_writer_write (ParallelAgentWriter *self,
   if ((gsize) n == size)
     return;
 
+  /* Where it is never quite empty, what is written goes now and then. */
+  if (self->written > PARALLEL_AGENT_FULL)
+    {
+      g_byte_array_remove_range (self->pending, 0, self->written);
+      self->written = 0;
+    }
   g_byte_array_append (self->pending, (const guint8 *) data + n, size - n);
   if (self->source == NULL)
     self->source = watch (self->fd, G_IO_OUT | G_IO_HUP | G_IO_ERR, writable_cb, self);
@@ -262,4 +292,10 @@ gsize
 parallel_agent_writer_get_pending (ParallelAgentWriter *self)
 {
   return self->pending->len - self->written;
+}
+
+gsize
+parallel_agent_writer_get_memory (ParallelAgentWriter *self)
+{
+  return self->pending->len;
 }

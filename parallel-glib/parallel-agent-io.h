@@ -17,11 +17,13 @@ typedef struct _ParallelAgentReader ParallelAgentReader;
 
 typedef struct
 {
-  /* Both may free the reader. */
+  /* All may free the reader. */
   void (*data)  (gpointer      owner,
                  const guint8 *data,
                  gsize         size);
   void (*ended) (gpointer      owner);
+  /* Nobody writes any more, while it is paused; or NULL. */
+  void (*gone)  (gpointer      owner);
 } ParallelAgentReaderFuncs;
 
 /* Takes @fd. */
@@ -59,9 +61,11 @@ void                 parallel_agent_writer_free        (ParallelAgentWriter     
 void                 parallel_agent_writer_write       (ParallelAgentWriter            *self,
                                                         const void                     *data,
                                                         gsize                           size);
-/* Closes the descriptor behind what is pending. */
+/* Closes the descriptor behind what is pending; a socket's reader sees the end, whoever else has it. */
 void                 parallel_agent_writer_close       (ParallelAgentWriter            *self);
 gsize                parallel_agent_writer_get_pending (ParallelAgentWriter            *self);
+/* What it keeps, for what is pending. */
+gsize                parallel_agent_writer_get_memory  (ParallelAgentWriter            *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ParallelAgentReader, parallel_agent_reader_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ParallelAgentWriter, parallel_agent_writer_free)

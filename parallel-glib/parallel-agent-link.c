@@ -24,15 +24,34 @@ struct _ParallelAgentLink
   gboolean             has_magic;     /* it is still to come */
   gint64               heard;
   gboolean            *freed;         /* of the frames that are being given out */
+  gboolean             is_over;       /* nothing more is heard */
+  gboolean             has_ended;     /* as the other side has gone */
 };
 
-static char *
-show (GByteArray *received)
+char *
+parallel_agent_link_dup_preface (ParallelAgentLink *self)
 {
-  g_autofree char *start = g_strndup ((const char *) received->data, MIN (received->len, MAX_SHOWN));
-  g_autofree char *text = g_utf8_make_valid (start, -1);
+  g_autofree char *start = NULL;
+  g_autofree char *text = NULL;
 
+  if (!self->has_magic || self->received->len == 0)
+    return NULL;
+
+  start = g_strndup ((const char *) self->received->data, MIN (self->received->len, MAX_SHOWN));
+  text = g_utf8_make_valid (start, -1);
   return g_strdup (g_strstrip (text));
+}
+
+static void
+end (ParallelAgentLink *self,
+     const char        *why)
+{
+  if (self->is_over)
+    return;
+
+  self->is_over = TRUE;
+  parallel_agent_reader_set_paused (self->reader, TRUE);
+  self->funcs->ended (self->owner, self, why);
 }
 
 /* FALSE as long as it has not come. */
@@ -54,9 +73,9 @@ skip_preface (ParallelAgentLink *self)
   if (self->received->len <= PARALLEL_AGENT_MAX_PREFACE)
     return FALSE;
 
-  shown = show (self->received);
+  shown = parallel_agent_link_dup_preface (self);
   why = g_strdup_printf ("what came is not from parallel-glib-agent: “%s”", shown);
-  self->funcs->ended (self->owner, self, why);
+  end (self, why);
   return FALSE;
 }
 
@@ -77,11 +96,17 @@ take_frames (ParallelAgentLink *self)
       if (length == 0 || length > PARALLEL_AGENT_MAX_FRAME)
         {
           self->freed = NULL;
-          self->funcs->ended (self->owner, self, "it has sent a frame of an impossible length");
+          end (self, "it has sent a frame of an impossible length");
           return;
         }
       if (self->received->len - at < sizeof length + length + 1)
         break;
+      if (self->received->data[at + sizeof length + length] != '\n')
+        {
+          self->freed = NULL;
+          end (self, "it has sent a frame that does not end where it should");
+          return;
+        }
 
       self->funcs->frame (self->owner, self, self->received->data[at + 4], self->received->data + at + HEAD_SIZE,
                           length - 1);
@@ -101,6 +126,9 @@ data_cb (gpointer      owner,
 {
   ParallelAgentLink *self = owner;
 
+  if (self->is_over)
+    return;
+
   self->heard = g_get_monotonic_time ();
   g_byte_array_append (self->received, data, size);
   if (!self->has_magic || skip_preface (self))
@@ -111,10 +139,18 @@ static void
 ended_cb (gpointer owner)
 {
   ParallelAgentLink *self = owner;
-  g_autofree char *shown = self->has_magic && self->received->len > 0 ? show (self->received) : NULL;
-  g_autofree char *why = shown != NULL ? g_strdup_printf ("it has ended, and said only “%s”", shown) : NULL;
 
-  self->funcs->ended (self->owner, self, why != NULL ? why : "it has ended");
+  self->has_ended = TRUE;
+  end (self, "it has ended");
+}
+
+static void
+gone_cb (gpointer owner)
+{
+  ParallelAgentLink *self = owner;
+
+  if (!self->is_over)
+    self->funcs->gone (self->owner);
 }
 
 static void
@@ -132,6 +168,7 @@ broken_cb (gpointer owner)
 }
 
 static const ParallelAgentReaderFuncs reader_funcs = { .data = data_cb, .ended = ended_cb };
+static const ParallelAgentReaderFuncs watchful_funcs = { .data = data_cb, .ended = ended_cb, .gone = gone_cb };
 static const ParallelAgentWriterFuncs writer_funcs = { .drained = drained_cb, .broken = broken_cb };
 
 ParallelAgentLink *
@@ -150,7 +187,7 @@ parallel_agent_link_new (int                           in_fd,
   self->heard = g_get_monotonic_time ();
   self->writer = parallel_agent_writer_new (in_fd == out_fd ? parallel_fd_duplicate (out_fd) : out_fd, &writer_funcs,
                                             self);
-  self->reader = parallel_agent_reader_new (in_fd, &reader_funcs, self);
+  self->reader = parallel_agent_reader_new (in_fd, funcs->gone != NULL ? &watchful_funcs : &reader_funcs, self);
 
   return self;
 }
@@ -211,6 +248,9 @@ void
 parallel_agent_link_set_paused (ParallelAgentLink *self,
                                 gboolean           paused)
 {
+  if (self->is_over)
+    return;
+
   if (!paused && parallel_agent_reader_is_paused (self->reader))
     self->heard = g_get_monotonic_time ();
   parallel_agent_reader_set_paused (self->reader, paused);
@@ -220,6 +260,18 @@ gint64
 parallel_agent_link_get_heard (ParallelAgentLink *self)
 {
   return parallel_agent_reader_is_paused (self->reader) ? g_get_monotonic_time () : self->heard;
+}
+
+gboolean
+parallel_agent_link_has_ended (ParallelAgentLink *self)
+{
+  return self->has_ended;
+}
+
+void
+parallel_agent_link_drain (ParallelAgentLink *self)
+{
+  parallel_agent_reader_drain (self->reader);
 }
 
 void

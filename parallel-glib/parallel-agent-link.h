@@ -40,6 +40,8 @@ G_BEGIN_DECLS
 /* START may have a whole environment in it. */
 #define PARALLEL_AGENT_MAX_FRAME (16 * 1024 * 1024)
 
+/* Over a socket the agent begins with the first half of the cookie, which came by way of the launcher, and the relay with
+ * the second half. */
 #define PARALLEL_AGENT_COOKIE_SIZE 16
 
 /* The number of the mark in the worker's output behind which the relay itself speaks: why the worker is lost. */
@@ -50,7 +52,7 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  PARALLEL_AGENT_START = 1,   /* {version u, argv aay, [cwd ay], [environ aay], deadline d, cookie ay, [address s]} */
+  PARALLEL_AGENT_START = 1,   /* {version u, argv aay, [cwd ay], [environ aay], deadline d, [address s, cookie ay: its halves]} */
   PARALLEL_AGENT_INPUT,       /* bytes for the worker's standard input */
   PARALLEL_AGENT_END,         /* there will be no more */
   PARALLEL_AGENT_SIGNAL,      /* u8: to be sent to the worker */
@@ -73,10 +75,12 @@ typedef struct
                    gsize               size);
   /* What was sent is written, after it had to wait. */
   void (*drained) (gpointer            owner);
-  /* The other side has gone, or speaks nonsense: @why. */
+  /* The other side has gone, or speaks nonsense: @why. Nothing more comes. */
   void (*ended)   (gpointer            owner,
                    ParallelAgentLink  *link,
                    const char         *why);
+  /* It has gone while it was not listened to; or NULL, if what it has said is to be heard all the same. */
+  void (*gone)    (gpointer            owner);
 } ParallelAgentLinkFuncs;
 
 /* Takes the descriptors, which may be the same one. @has_magic: the agent's line comes first. */
@@ -102,6 +106,12 @@ void               parallel_agent_link_set_paused      (ParallelAgentLink       
                                                         gboolean                      paused);
 /* When something was last heard, monotonic time; while it is paused, now. */
 gint64             parallel_agent_link_get_heard       (ParallelAgentLink            *self);
+/* Hears what has come already. The frame function must not free the link then. */
+void               parallel_agent_link_drain           (ParallelAgentLink            *self);
+/* The beginning of what stands in front of the agent's line, which has not come yet; NULL: nothing. */
+char              *parallel_agent_link_dup_preface     (ParallelAgentLink            *self);
+/* The other side has gone, rather than that it speaks nonsense. */
+gboolean           parallel_agent_link_has_ended       (ParallelAgentLink            *self);
 /* Nothing more will be sent. */
 void               parallel_agent_link_close           (ParallelAgentLink            *self);
 

@@ -40,6 +40,10 @@ void parallel_agent_serve_begin (void);
 int  parallel_agent_commands    (int                 argc,
                                  char              **argv);
 
+/* A program was killed. Where all programs of a place are killed, and this one comes next, that is the reason to be told:
+ * so much time, in microseconds, shows whether it does. */
+#define PARALLEL_AGENT_KILLED_TIME (100 * 1000)
+
 /* Ends this program as its worker has ended. */
 void parallel_agent_exit_as     (int                 wait_status) G_GNUC_NORETURN;
 

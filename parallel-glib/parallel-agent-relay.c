@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 
 #include "parallel-agent-link.h"
 #include "parallel-engine.h"
+#include "parallel-exec-protocol.h"
 #include "parallel-exec-reports.h"
 #include "parallel-fd.h"
 #include "parallel-frame.h"
@@ -31,8 +33,9 @@
 /* The half that the runner has started in the place of its worker. It ends as the worker has ended.
  *
  * The launcher is told to stop by the end of its standard input, then by SIGTERM and at last by SIGKILL, to its one process
- * id: a launcher that is killed with its group cannot tidy up. If this program is killed itself, the launcher is killed by
- * the kernel, and the agent sees the end of its input. */
+ * id: a launcher that is killed with its group cannot tidy up. If this program is killed itself, the launcher is stopped by
+ * the kernel, and the agent sees the end of its input. Signals are for the worker; instead of SIGKILL there is
+ * PARALLEL_EXEC_SIGNAL_KILL, for the worker and all that it has started. */
 
 /* How long the agent may take to come, in seconds: resources have been waited for before. */
 #define HELLO_TIME 30
@@ -42,6 +45,12 @@
 
 /* How long the commands that cancel may take together. */
 #define CANCEL_TIME (5 * G_USEC_PER_SEC)
+
+/* How long it may take to hear that the worker was killed. */
+#define KILL_TIME G_USEC_PER_SEC
+
+/* Who may be about to show their cookies at a time. */
+#define MAX_CALLERS 16
 
 #define SIGNS 4
 
@@ -61,7 +70,7 @@ typedef struct
   double                deadline;     /* seconds */
   gboolean              trusts_status;
   char                **cancel;       /* or NULL */
-  guint8                cookie[PARALLEL_AGENT_COOKIE_SIZE];
+  guint8                cookie[2 * PARALLEL_AGENT_COOKIE_SIZE]; /* the agent's, and the answer to it */
 
   ParallelSpawnRequest  request;
   ParallelSpawned       launcher;
@@ -71,17 +80,19 @@ typedef struct
   GString              *said;
   int                   listen_fd;
   GSource              *listener;
-  GSource              *caller;       /* a connection whose cookie is still to come */
+  GPtrArray            *callers;      /* of Caller */
   ParallelAgentLink    *socket;
   ParallelAgentLink    *link;         /* the one over which HELLO came */
   char                 *job;
   char                 *step;
+  GSource              *no_runner;    /* until HELLO */
   ParallelAgentReader  *input;        /* from the runner; NULL until HELLO */
   ParallelAgentWriter  *answers;
   ParallelAgentWriter  *output;
   GSource              *signals;
   GSource              *clock;
   gboolean              is_over;      /* the worker has ended, or is lost */
+  gboolean              is_cancelling;
   gboolean              was_cancelled;
   guint8                start[TOKEN_AT + PARALLEL_FRAME_TOKEN_SIZE]; /* of the runner's first frame */
   gsize                 n_start;
@@ -143,6 +154,8 @@ cancel (void)
   ParallelSpawned spawned;
   g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
 
+  if (relay.is_cancelling)
+    return TRUE;
   if (relay.cancel == NULL || relay.job == NULL || relay.step == NULL)
     return FALSE;
 
@@ -153,6 +166,7 @@ cancel (void)
   if (!parallel_spawner_spawn (&request, &spawned, NULL))
     return FALSE;
 
+  relay.is_cancelling = TRUE;
   parallel_spawner_watch (&spawned, canceller_exited_cb, NULL);
   set_clock (cancelled_cb, CANCEL_TIME);
   return TRUE;
@@ -289,28 +303,56 @@ input_ended_cb (gpointer owner)
 static const ParallelAgentReaderFuncs input_funcs = { .data = input_cb, .ended = input_ended_cb };
 
 static gboolean
+not_killed_cb (gpointer user_data)
+{
+  end_with (W_EXITCODE (0, SIGKILL), TRUE);
+  return G_SOURCE_REMOVE;
+}
+
+/* @number: that the worker gets. */
+static void
+pass_on (guint8 number)
+{
+  if (relay.is_over)
+    return;
+  if (relay.link == NULL)
+    {
+      end_with (W_EXITCODE (0, number), TRUE);
+      return;
+    }
+
+  parallel_agent_link_send (relay.link, PARALLEL_AGENT_SIGNAL, &number, 1);
+  if (number == SIGKILL)
+    set_clock (not_killed_cb, KILL_TIME);
+}
+
+/* The worker is not needed any more, and it has not come yet. */
+static gboolean
+no_runner_cb (int          fd,
+              GIOCondition condition,
+              gpointer     user_data)
+{
+  end_with (0, TRUE);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 signal_cb (int          fd,
            GIOCondition condition,
            gpointer     user_data)
 {
   struct signalfd_siginfo info;
-  guint8 number;
 
-  if (read (fd, &info, sizeof info) != sizeof info)
-    return G_SOURCE_CONTINUE;
-
-  number = info.ssi_signo;
-  if (relay.link != NULL && !relay.is_over)
-    parallel_agent_link_send (relay.link, PARALLEL_AGENT_SIGNAL, &number, 1);
-  else if (relay.link == NULL)
-    end_with (W_EXITCODE (0, number), TRUE);
+  if (read (fd, &info, sizeof info) == sizeof info)
+    pass_on (info.ssi_signo == PARALLEL_EXEC_SIGNAL_KILL ? SIGKILL : info.ssi_signo);
   return G_SOURCE_CONTINUE;
 }
 
 static void
 watch_signals (void)
 {
-  static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM };
+  static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
+                                 PARALLEL_EXEC_SIGNAL_KILL };
   sigset_t set;
   int fd;
 
@@ -357,7 +399,7 @@ static void
 stop_listening (void)
 {
   parallel_source_clear (&relay.listener);
-  parallel_source_clear (&relay.caller);
+  g_clear_pointer (&relay.callers, g_ptr_array_unref);
   parallel_fd_clear (&relay.listen_fd);
 }
 
@@ -373,6 +415,7 @@ take_hello (ParallelAgentLink *link,
   g_variant_dict_lookup (dict, "step", "s", &relay.step);
   relay.link = link;
   stop_listening ();
+  parallel_source_clear (&relay.no_runner);
   relay.input = parallel_agent_reader_new (parallel_fd_duplicate (STDIN_FILENO), &input_funcs, NULL);
   set_clock (clock_cb, relay.deadline * G_USEC_PER_SEC / SIGNS);
 }
@@ -425,13 +468,44 @@ drained_cb (gpointer owner)
     parallel_agent_reader_set_paused (relay.input, FALSE);
 }
 
-/* Of the standard output only, where there is a socket: that is the agent's own word. */
+static void
+lose_launcher (int wait_status)
+{
+  g_autofree char *preface = parallel_agent_link_dup_preface (relay.stdio);
+  g_autoptr (GError) status = NULL;
+  g_autofree char *why = NULL;
+
+  if (relay.trusts_status && wait_status != PARALLEL_EXIT_LOST)
+    g_spawn_check_wait_status (wait_status, &status);
+  why = g_strdup_printf ("the launcher has ended before the worker was there%s%s%s%s%s",
+                         preface != NULL ? ", and said only “" : "", preface != NULL ? preface : "",
+                         preface != NULL ? "”" : "", status != NULL ? ": " : "",
+                         status != NULL ? status->message : "");
+  lose (why);
+}
+
+static gboolean
+launcher_closed_cb (gpointer user_data)
+{
+  lose_launcher (PARALLEL_EXIT_LOST);
+  return G_SOURCE_REMOVE;
+}
+
+/* Where there is a socket the standard output says nothing more. Before the worker is there, the launcher's end, which says
+ * why, is likely to be near. */
 static void
 ended_cb (gpointer           owner,
           ParallelAgentLink *link,
           const char        *why)
 {
-  if (relay.link == NULL || relay.link == link)
+  gboolean is_eof = link == relay.stdio && parallel_agent_link_has_ended (link);
+
+  if (relay.is_over || (relay.link != NULL && relay.link != link) || (relay.link == NULL && link == relay.socket))
+    return;
+
+  if (relay.link == NULL && is_eof && !relay.launcher_ended)
+    set_clock (launcher_closed_cb, LAUNCHER_TIME);
+  else
     lose (why);
 }
 
@@ -439,52 +513,91 @@ static const ParallelAgentLinkFuncs link_funcs = { .frame = frame_cb, .drained =
 
 /* ---- the agent's own connection ---- */
 
+typedef struct
+{
+  GSource *source;
+  int      fd;
+  guint8   cookie[PARALLEL_AGENT_COOKIE_SIZE];
+  gsize    n_read;
+} Caller;
+
+static void
+caller_free (gpointer data)
+{
+  Caller *caller = data;
+
+  parallel_source_clear (&caller->source);
+  parallel_fd_clear (&caller->fd);
+  g_free (caller);
+}
+
+static gboolean
+has_cookie (const Caller *caller)
+{
+  guint8 differs = 0;
+
+  for (gsize i = 0; i < sizeof caller->cookie; i++)
+    differs |= caller->cookie[i] ^ relay.cookie[i];
+
+  return differs == 0;
+}
+
+/* It is the agent: lets it see the other half. */
+static void
+welcome (Caller *caller)
+{
+  int fd = g_steal_fd (&caller->fd);
+  int one = 1;
+
+  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (send (fd, relay.cookie + sizeof caller->cookie, sizeof caller->cookie, MSG_NOSIGNAL) != sizeof caller->cookie)
+    {
+      close (fd);
+      return;
+    }
+  relay.socket = parallel_agent_link_new (fd, fd, FALSE, &link_funcs, NULL);
+}
+
 static gboolean
 caller_cb (int          fd,
            GIOCondition condition,
            gpointer     user_data)
 {
-  guint8 cookie[PARALLEL_AGENT_COOKIE_SIZE];
-  guint8 differs = 0;
-  gssize n = recv (fd, cookie, sizeof cookie, MSG_PEEK);
-  int one = 1;
+  Caller *caller = user_data;
+  gssize n = recv (fd, caller->cookie + caller->n_read, sizeof caller->cookie - caller->n_read, 0);
 
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
-  if (n > 0 && n < (gssize) sizeof cookie && (condition & G_IO_HUP) == 0)
-    return G_SOURCE_CONTINUE;   /* the rest of it is on its way */
+  caller->n_read += MAX (n, 0);
+  if (n > 0 && caller->n_read < sizeof caller->cookie)
+    return G_SOURCE_CONTINUE;
 
-  for (gsize i = 0; n == sizeof cookie && i < sizeof cookie; i++)
-    differs |= cookie[i] ^ relay.cookie[i];
-  g_clear_pointer (&relay.caller, g_source_unref);
-  if (n != sizeof cookie || differs != 0 || recv (fd, cookie, sizeof cookie, 0) != sizeof cookie)
-    {
-      close (fd);   /* a stranger; the agent may still come */
-      return G_SOURCE_REMOVE;
-    }
-
-  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  relay.socket = parallel_agent_link_new (fd, fd, FALSE, &link_funcs, NULL);
-  return G_SOURCE_REMOVE;
+  if (n > 0 && relay.socket == NULL && has_cookie (caller))
+    welcome (caller);
+  g_ptr_array_remove (relay.callers, caller);   /* if a stranger, the agent may still come */
+  return G_SOURCE_CONTINUE;
 }
 
-/* One at a time: a second one waits until the first has shown its cookie, or gone. */
+/* Whoever is silent for longest makes room, so that strangers do not keep the agent out. */
 static gboolean
 listener_cb (int          fd,
              GIOCondition condition,
              gpointer     user_data)
 {
-  int caller;
+  int caller_fd = accept4 (fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  Caller *caller;
 
-  if (relay.caller != NULL || relay.socket != NULL)
+  if (caller_fd < 0)
     return G_SOURCE_CONTINUE;
 
-  caller = accept4 (fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (caller < 0)
-    return G_SOURCE_CONTINUE;
-  relay.caller = g_unix_fd_source_new (caller, G_IO_IN | G_IO_HUP | G_IO_ERR);
-  g_source_set_callback (relay.caller, G_SOURCE_FUNC (caller_cb), NULL, NULL);
-  g_source_attach (relay.caller, g_main_context_get_thread_default ());
+  if (relay.callers->len == MAX_CALLERS)
+    g_ptr_array_remove_index (relay.callers, 0);
+  caller = g_new0 (Caller, 1);
+  caller->fd = caller_fd;
+  caller->source = g_unix_fd_source_new (caller_fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
+  g_source_set_callback (caller->source, G_SOURCE_FUNC (caller_cb), caller, NULL);
+  g_source_attach (caller->source, g_main_context_get_thread_default ());
+  g_ptr_array_add (relay.callers, caller);
   return G_SOURCE_CONTINUE;
 }
 
@@ -530,6 +643,7 @@ listen_at (const char *address)
       return NULL;
     }
 
+  relay.callers = g_ptr_array_new_with_free_func (caller_free);
   relay.listener = g_unix_fd_source_new (relay.listen_fd, G_IO_IN);
   g_source_set_callback (relay.listener, G_SOURCE_FUNC (listener_cb), NULL, NULL);
   g_source_attach (relay.listener, g_main_context_get_thread_default ());
@@ -560,19 +674,6 @@ launcher_silent_cb (gpointer owner)
 static const ParallelAgentReaderFuncs launcher_funcs = { .data = launcher_said_cb, .ended = launcher_silent_cb };
 
 static void
-lose_launcher (int wait_status)
-{
-  g_autoptr (GError) status = NULL;
-  g_autofree char *why = NULL;
-
-  if (relay.trusts_status && wait_status != PARALLEL_EXIT_LOST)
-    g_spawn_check_wait_status (wait_status, &status);
-  why = g_strdup_printf ("the launcher has ended before the worker was there%s%s", status != NULL ? ": " : "",
-                         status != NULL ? status->message : "");
-  lose (why);
-}
-
-static void
 launcher_exited_cb (int      pid,
                     int      wait_status,
                     gpointer user_data)
@@ -581,7 +682,11 @@ launcher_exited_cb (int      pid,
 
   parallel_exec_reports_forget (pid);
   relay.launcher_ended = TRUE;
-  parallel_agent_reader_drain (relay.launcher_says);
+  /* Its end may be told before what came in front of it. */
+  if (relay.link == NULL && !relay.is_over)
+    parallel_agent_link_drain (relay.stdio);
+  if (relay.link == NULL && !relay.is_over && relay.socket != NULL)
+    parallel_agent_link_drain (relay.socket);
   if (failure != NULL)
     lose (failure->message);
   else if (relay.is_over)
@@ -695,6 +800,9 @@ parallel_agent_relay_begin (const char  *spec,
   relay.answers = parallel_agent_writer_new (parallel_fd_duplicate (STDOUT_FILENO), &stream_funcs, NULL);
   relay.output = parallel_agent_writer_new (parallel_fd_duplicate (STDERR_FILENO), &stream_funcs, NULL);
   watch_signals ();
+  relay.no_runner = g_unix_fd_source_new (STDIN_FILENO, (GIOCondition) (G_IO_HUP | POLLRDHUP));
+  g_source_set_callback (relay.no_runner, G_SOURCE_FUNC (no_runner_cb), NULL, NULL);
+  g_source_attach (relay.no_runner, g_main_context_get_thread_default ());
   where = address != NULL ? listen_at (address) : NULL;
   send_start (where);
   set_clock (no_hello_cb, HELLO_TIME * G_USEC_PER_SEC);

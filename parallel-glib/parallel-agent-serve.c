@@ -9,11 +9,16 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <glib-unix.h>
 
 #include "parallel-agent-link.h"
 #include "parallel-engine.h"
@@ -24,12 +29,15 @@
 #include "parallel-spawner.h"
 
 /* The half on the other machine: starts one worker and forwards what it reads and writes. When the relay has gone, by
- * the end of the standard input, of the socket or by its silence, it kills the worker with all that it has started, and
- * ends. */
+ * the end of the standard input, of the socket or by its silence, or when somebody tells this program to end, it kills the
+ * worker with all that it has started, and ends. So it does with what a worker leaves that did not end well. */
 
 /* How long START may take, seconds, and the connection to the relay. */
 #define START_TIME   60
 #define CONNECT_TIME 3
+
+/* How long the relay may take to close the socket behind the last frame, seconds. */
+#define CLOSE_TIME 5
 
 /* A relay that is silent may only be busy: it is waited for so many times longer than it waits itself. */
 #define RELAY_PATIENCE 4
@@ -58,7 +66,8 @@ typedef struct
   gboolean              is_started;
   gboolean              has_exited;
   int                   wait_status;
-  ParallelProcessStop  *stop;         /* the relay has gone */
+  ParallelProcessStop  *stop;         /* of the worker and all that it has started */
+  gboolean              is_abandoned; /* the relay has gone */
   gboolean              is_done;      /* EXITED is on its way */
 } Serve;
 
@@ -78,33 +87,25 @@ set_clock (GSourceFunc func,
   serve.clock = parallel_engine_add_timer (g_get_monotonic_time () + delay, func, NULL);
 }
 
-static void
-stopped_cb (gpointer    user_data,
-            const char *left)
+/* ---- the end ---- */
+
+static gboolean
+not_closed_cb (gpointer user_data)
 {
   finish ();
+  return G_SOURCE_REMOVE;
 }
 
-/* Nobody is there any more for whom the worker could work. */
+/* A socket that is closed with something left to read, as a sign of life of the relay's, takes back what was written. */
 static void
-abandon (void)
+finish_if_written (void)
 {
-  ParallelTree tree = { serve.spawned.pid, serve.spawned.mark };
-  ParallelStopSequence sequence;
-
-  if (serve.stop != NULL)
+  if (parallel_agent_link_get_pending (serve.link) > 0)
     return;
-  if (!serve.is_started)
+  if (serve.link == serve.stdio)
     finish ();
-
-  parallel_source_clear (&serve.clock);
-  parallel_stop_sequence_parse ("KILL", 0, &sequence, NULL);
-  serve.stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, NULL);
-  if (serve.has_exited)
-    parallel_process_stop_exited (serve.stop);
+  set_clock (not_closed_cb, CLOSE_TIME * G_USEC_PER_SEC);
 }
-
-/* ---- the end ---- */
 
 static void
 send_end (GVariantDict *dict)
@@ -113,8 +114,7 @@ send_end (GVariantDict *dict)
   parallel_agent_link_set_paused (serve.link, FALSE);
   parallel_agent_link_send_dict (serve.link, PARALLEL_AGENT_EXITED, g_variant_dict_end (dict));
   parallel_agent_link_close (serve.link);
-  if (parallel_agent_link_get_pending (serve.link) == 0)
-    finish ();
+  finish_if_written ();
 }
 
 static void
@@ -128,6 +128,59 @@ send_failure (GError *error)
   send_end (&dict);
 }
 
+/* The worker has. What its descendants go on to write is not waited for. */
+static void
+send_exited (void)
+{
+  GVariantDict dict;
+
+  parallel_agent_reader_drain (serve.answers);
+  parallel_agent_reader_drain (serve.output);
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "status", "i", serve.wait_status);
+  send_end (&dict);
+}
+
+static void
+stopped_cb (gpointer    user_data,
+            const char *left)
+{
+  if (serve.is_abandoned || !serve.has_exited)
+    finish ();
+
+  g_clear_pointer (&serve.stop, parallel_process_stop_free);
+  send_exited ();
+}
+
+static void
+kill_all (void)
+{
+  ParallelTree tree = { serve.spawned.pid, serve.spawned.mark };
+  ParallelStopSequence sequence;
+
+  if (serve.stop != NULL || serve.is_done)
+    return;
+
+  parallel_stop_sequence_parse ("KILL", 0, &sequence, NULL);
+  serve.stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, NULL);
+  if (serve.has_exited)
+    parallel_process_stop_exited (serve.stop);
+}
+
+/* Nobody is there any more for whom the worker could work. */
+static void
+abandon (void)
+{
+  if (serve.is_abandoned)
+    return;
+  if (!serve.is_started || serve.is_done)
+    finish ();
+
+  serve.is_abandoned = TRUE;
+  parallel_source_clear (&serve.clock);
+  kill_all ();
+}
+
 static void
 exited_cb (int      pid,
            int      wait_status,
@@ -135,30 +188,26 @@ exited_cb (int      pid,
 {
   GError *failure = parallel_spawner_take_failure (pid, &serve.request);
   ParallelExecEnd end;
-  GVariantDict dict;
 
   if (parallel_exec_reports_take_end (pid, &end))
     wait_status = end.wait_status;
   parallel_exec_reports_forget (pid);
   parallel_guardian_remove (pid);
   serve.has_exited = TRUE;
+  serve.wait_status = wait_status;
   if (serve.stop != NULL)
+    parallel_process_stop_exited (serve.stop);
+  else if (failure != NULL)
+    send_failure (g_steal_pointer (&failure));
+  else if (wait_status != 0)
     {
-      parallel_process_stop_exited (serve.stop);
-      return;
+      if (WIFSIGNALED (wait_status) && WTERMSIG (wait_status) == SIGKILL)
+        g_usleep (PARALLEL_AGENT_KILLED_TIME);
+      kill_all ();
     }
-  if (failure != NULL)
-    {
-      send_failure (failure);
-      return;
-    }
-
-  /* What its descendants go on to write is not waited for. */
-  parallel_agent_reader_drain (serve.answers);
-  parallel_agent_reader_drain (serve.output);
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "status", "i", wait_status);
-  send_end (&dict);
+  else
+    send_exited ();
+  g_clear_error (&failure);
 }
 
 /* ---- what the worker says ---- */
@@ -312,8 +361,8 @@ static void
 drained_cb (gpointer owner)
 {
   if (serve.is_done)
-    finish ();
-  if (serve.answers != NULL)
+    finish_if_written ();
+  else if (serve.answers != NULL)
     pause_if_full ();
 }
 
@@ -325,7 +374,15 @@ ended_cb (gpointer           owner,
   abandon ();
 }
 
-static const ParallelAgentLinkFuncs link_funcs = { .frame = frame_cb, .drained = drained_cb, .ended = ended_cb };
+static void
+gone_cb (gpointer owner)
+{
+  abandon ();
+}
+
+static const ParallelAgentLinkFuncs link_funcs = {
+  .frame = frame_cb, .drained = drained_cb, .ended = ended_cb, .gone = gone_cb
+};
 
 /* A short wait, in a program that has nothing else to do yet. -1 where there is no way. */
 static int
@@ -351,17 +408,39 @@ connect_to (const char *address)
   return fd;
 }
 
+/* Each side shows its half of the cookie. Who listens at the address here need not be the relay. */
+static gboolean
+is_relay (int       fd,
+          GVariant *cookie)
+{
+  gsize size;
+  const guint8 *bytes = g_variant_get_fixed_array (cookie, &size, 1);
+  guint8 answer[PARALLEL_AGENT_COOKIE_SIZE];
+  gsize n = 0;
+
+  if (size != 2 * sizeof answer || write (fd, bytes, sizeof answer) != sizeof answer)
+    return FALSE;
+
+  while (n < sizeof answer && poll (&(struct pollfd) { fd, POLLIN, 0 }, 1, CONNECT_TIME * 1000) == 1)
+    {
+      gssize n_read = read (fd, answer + n, sizeof answer - n);
+
+      if (n_read <= 0)
+        return FALSE;
+      n += n_read;
+    }
+  return n == sizeof answer && memcmp (answer, bytes + sizeof answer, sizeof answer) == 0;
+}
+
 static void
 connect_back (const char *address,
               GVariant   *cookie)
 {
-  gsize size;
-  const guint8 *bytes = g_variant_get_fixed_array (cookie, &size, 1);
-  int fd = size == PARALLEL_AGENT_COOKIE_SIZE ? connect_to (address) : -1;
+  int fd = connect_to (address);
 
   if (fd < 0)
     return;
-  if (write (fd, bytes, size) != (gssize) size)
+  if (!is_relay (fd, cookie))
     {
       close (fd);
       return;
@@ -427,7 +506,7 @@ frame_cb (gpointer           owner,
         finish ();
       return;
     }
-  if (link != serve.link || serve.input == NULL)
+  if (link != serve.link || serve.input == NULL || serve.is_done)
     return;
 
   if (kind == PARALLEL_AGENT_INPUT)
@@ -438,8 +517,37 @@ frame_cb (gpointer           owner,
     }
   else if (kind == PARALLEL_AGENT_END)
     parallel_agent_writer_close (serve.input);
+  else if (kind == PARALLEL_AGENT_SIGNAL && size == 1 && data[0] == SIGKILL)
+    kill_all ();
   else if (kind == PARALLEL_AGENT_SIGNAL && size == 1)
     signal_worker (data[0]);
+}
+
+/* ---- the beginning ---- */
+
+static gboolean
+signal_cb (int          fd,
+           GIOCondition condition,
+           gpointer     user_data)
+{
+  abandon ();
+  return G_SOURCE_REMOVE;
+}
+
+/* Blocked as they are, they would be of no use. */
+static void
+watch_signals (void)
+{
+  g_autoptr (GSource) source = NULL;
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGHUP);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGTERM);
+  source = g_unix_fd_source_new (signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), G_IO_IN);
+  g_source_set_callback (source, G_SOURCE_FUNC (signal_cb), NULL, NULL);
+  g_source_attach (source, g_main_context_get_thread_default ());
 }
 
 void
@@ -457,5 +565,6 @@ parallel_agent_serve_begin (void)
 
   serve.stdio = parallel_agent_link_new (in_fd, out_fd, FALSE, &link_funcs, NULL);
   parallel_agent_link_write_raw (serve.stdio, PARALLEL_AGENT_MAGIC);
+  watch_signals ();
   set_clock (no_start_cb, START_TIME * G_USEC_PER_SEC);
 }

@@ -346,7 +346,8 @@ begin_stop (ParallelPoolWorker *self,
             const char         *text,
             double              grace)
 {
-  ParallelTree tree = { self->process.pid, self->process.mark };
+  gboolean is_relay = self->place >= 0;
+  ParallelTree tree = { self->process.pid, is_relay ? NULL : self->process.mark };
   ParallelStopSequence sequence;
 
   /* It may go on to the next while it is asked to end. */
@@ -359,7 +360,7 @@ begin_stop (ParallelPoolWorker *self,
     }
 
   parallel_stop_sequence_parse (text, grace, &sequence, NULL);
-  self->stop = parallel_process_stop_new (&tree, FALSE, &sequence, stopped_cb, self);
+  self->stop = parallel_process_stop_new (&tree, is_relay, &sequence, stopped_cb, self);
 }
 
 void

@@ -84,6 +84,16 @@ signal_group (ParallelProcessStop *self)
       return;
     }
 
+  if (self->mark == NULL)
+    {
+      if (!self->exited)
+        {
+          kill (pid, signum);
+          kill (pid, SIGCONT);
+        }
+      return;
+    }
+
   /* The group outlives its leader as long as it has members; when it has none this is an ESRCH. In
    * the first moment the helper has not made it yet. */
   if (kill (-pid, signum) < 0 && errno == ESRCH && !self->exited)
@@ -143,6 +153,9 @@ finish (ParallelProcessStop *self,
         gboolean             complete)
 {
   const char *left = complete ? NULL : self->left->len > 0 ? self->left->str : "processes unknown";
+
+  if (!complete && self->mark == NULL)
+    kill (self->tree.pid, SIGKILL);
 
   g_source_set_ready_time (self->timer, -1);
   self->done (self->user_data, left);
@@ -215,6 +228,8 @@ is_empty (ParallelProcessStop  *self,
 {
   g_autoptr (GPtrArray) processes = NULL;
 
+  if (self->mark == NULL)
+    return self->exited;
   if (table == NULL)
     return kill (-self->tree.pid, 0) < 0 && errno == ESRCH;
 

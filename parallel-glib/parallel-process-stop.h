@@ -20,7 +20,8 @@ typedef void (*ParallelProcessStopFunc) (gpointer    user_data,
                                          const char *left);
 
 /* Begins. @supervised: the first process is a supervising helper with a tree, which is asked to
- * kill, and not killed itself. */
+ * kill, and not killed itself. Where @tree has no mark it is one that forwards signals, and the only one to be sent any:
+ * what it has started here is its own affair, and it ends when all is done; at the very last it is killed. */
 ParallelProcessStop *parallel_process_stop_new    (const ParallelTree         *tree,
                                                    gboolean                    supervised,
                                                    const ParallelStopSequence *sequence,
