@@ -6,6 +6,7 @@
 #include "parallel-agent-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/uio.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "parallel.h"
+#include "parallel-agent-link.h"
+#include "parallel-fd.h"
 #include "parallel-process-table.h"
 #include "parallel-remote-command.h"
 #include "parallel-step-private.h"
@@ -43,16 +46,35 @@ struct _MuxStream
 
 G_DEFINE_FINAL_TYPE (MuxStream, mux_stream, G_TYPE_OUTPUT_STREAM)
 
+/* For them alone. What else this process might print must not come between the pieces, and goes nowhere. The worker has a
+ * descriptor of its own for the marks. */
+static int
+get_programs_fd (void)
+{
+  static int fd = -1;
+  int null_fd;
+
+  if (fd >= 0)
+    return fd;
+
+  fd = parallel_fd_duplicate (STDERR_FILENO);
+  null_fd = open ("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || null_fd < 0 || dup2 (null_fd, STDOUT_FILENO) < 0 || dup2 (null_fd, STDERR_FILENO) < 0)
+    _exit (PARALLEL_AGENT_EXIT_LOST);
+  close (null_fd);
+  return fd;
+}
+
 static gboolean
 write_all (struct iovec *parts,
            int           n_parts)
 {
   while (n_parts > 0)
     {
-      gssize n = writev (STDERR_FILENO, parts, n_parts);
+      gssize n = writev (get_programs_fd (), parts, n_parts);
 
       if (n < 0 && errno == EAGAIN)
-        poll (&(struct pollfd) { STDERR_FILENO, POLLOUT, 0 }, 1, -1);
+        poll (&(struct pollfd) { get_programs_fd (), POLLOUT, 0 }, 1, -1);
       else if (n < 0 && errno != EINTR)
         return FALSE;
       while (n_parts > 0 && n >= 0 && (gsize) n >= parts->iov_len)
@@ -195,6 +217,17 @@ set_current (ParallelStep *step)
   g_mutex_unlock (&commands.mutex);
 }
 
+/* From now on the output is that of programs alone. */
+static GVariant *
+set_up (ParallelWorker  *worker,
+        GVariant        *input,
+        gpointer         user_data,
+        GError         **error)
+{
+  get_programs_fd ();
+  return g_variant_new ("()");
+}
+
 static GVariant *
 run_command (ParallelWorker  *worker,
              GVariant        *input,
@@ -233,6 +266,7 @@ parallel_agent_commands (int    argc,
   g_autoptr (GError) error = NULL;
 
   watch_signals ();
+  parallel_worker_set_setup (worker, set_up, NULL, NULL);
   if (parallel_worker_run (worker, run_command, NULL, &error))
     return 0;
 

@@ -42,6 +42,8 @@ new_agents (ParallelLauncher *launcher)
 
   parallel_worker_task_set_launcher (PARALLEL_WORKER_TASK (agents), launcher);
   PARALLEL_WORKER_TASK (agents)->codec = &codec;
+  /* Behind its mark there is nothing but what programs print. */
+  parallel_worker_task_set_setup_variant (PARALLEL_WORKER_TASK (agents), g_variant_new ("()"));
 
   return agents;
 }

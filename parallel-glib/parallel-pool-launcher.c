@@ -102,7 +102,12 @@ parallel_pool_launcher_blames_place (ParallelWorkerPool *self,
     return FALSE;
 
   parallel_pool_places_set_down (self->places, worker->place, now);
-  return worker->was_up || parallel_pool_places_any_up (self->places, now);
+  if (worker->was_up || parallel_pool_places_any_up (self->places, now))
+    return TRUE;
+
+  /* There is nothing to be had by waiting: that none can be started anywhere is to be told soon. */
+  parallel_pool_places_set_up (self->places, worker->place);
+  return FALSE;
 }
 
 void

@@ -103,6 +103,13 @@ parallel_pool_worker_show_early (ParallelPoolWorker *self,
   if (self->early->len == 0)
     return;
 
+  /* What programs print is in pieces, and comes only while they run: these are the words of somebody else. */
+  if (parallel_worker_task_has_pieces (self->pool->task))
+    {
+      g_byte_array_set_size (self->early, 0);
+      return;
+    }
+
   append_output (self, step, self->early->data, self->early->len);
   g_byte_array_set_size (self->early, 0);
 }
@@ -122,6 +129,8 @@ parallel_pool_worker_take_output (gpointer      owner,
     }
 
   step = parallel_pool_worker_get_current_step (self);
+  if (parallel_worker_task_has_pieces (self->pool->task) && !self->has_pieces_only)
+    step = NULL;
   if (step == NULL)
     {
       g_byte_array_append (self->early, data, size);
@@ -177,7 +186,10 @@ parallel_pool_worker_take_mark (gpointer owner,
   ParallelPoolRequest *request = find_unmarked (self);
 
   if (serial == 0)
-    return;   /* of the setup */
+    {
+      self->has_pieces_only = parallel_worker_task_has_pieces (self->pool->task);   /* the setup is over */
+      return;
+    }
   if (serial == PARALLEL_AGENT_SPEAKS && self->place >= 0)
     {
       if (self->relay_words == NULL)

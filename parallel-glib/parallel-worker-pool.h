@@ -81,6 +81,7 @@ struct _ParallelPoolWorker
   /* With a launcher. */
   int                      place;           /* of the pool's places, or -1 */
   ParallelPieces           pieces;          /* of what commands print */
+  gboolean                 has_pieces_only; /* its setup is over, and nobody else prints any more */
   GString                 *relay_words;     /* why the worker was lost, or NULL */
 };
 

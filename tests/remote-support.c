@@ -5,6 +5,7 @@
 
 #include "remote-support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,6 +115,30 @@ remote_await_agent (const char *role)
 
   test_wait_until (count (role, &found) == 1);
   return found;
+}
+
+double
+remote_get_time (int pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", pid);
+  g_autofree char *text = test_read_file (path);
+  unsigned long user = 0;
+  unsigned long kernel = 0;
+
+  g_assert_cmpint (sscanf (strrchr (text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel),
+                   ==, 2);
+  return (double) (user + kernel) / sysconf (_SC_CLK_TCK);
+}
+
+gsize
+remote_get_memory (int pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/status", pid);
+  g_autofree char *text = test_read_file (path);
+  const char *line = strstr (text, "VmHWM:");
+
+  g_assert_nonnull (line);
+  return g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024;
 }
 
 int

@@ -41,6 +41,10 @@ guint             remote_count_agents   (const char       *role);
 int               remote_await_other    (const char       *path,
                                          int               before);
 
+/* Its processor time so far, seconds; the most memory that it ever had. */
+double            remote_get_time       (int               pid);
+gsize             remote_get_memory     (int               pid);
+
 void              remote_assert_matches (ParallelStep     *step,
                                          const char       *pattern);
 

@@ -4,8 +4,10 @@
  */
 
 #include <glib/gstdio.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "remote-support.h"
@@ -270,6 +272,82 @@ test_worker_killed (void)
     }
 }
 
+/* ---- strangers ---- */
+
+/* The number of the port where a process listens. */
+static int
+find_port (int pid)
+{
+  g_autofree char *line = g_strdup_printf ("for fd in /proc/%d/fd/*; do i=$(readlink $fd); i=${i#socket:[}; i=${i%%]}; "
+                                           "awk -v i=\"$i\" '$4 == \"0A\" && $10 == i { split ($2, a, \":\"); print a[2] }' "
+                                           "/proc/net/tcp; done", pid);
+  const char *argv[] = { "/bin/sh", "-c", line, NULL };
+  g_autofree char *output = NULL;
+
+  g_assert_true (g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, NULL, NULL, NULL));
+  return (int) g_ascii_strtoull (output, NULL, 16);
+}
+
+static int
+connect_to (int         port,
+            const char *text)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (port),
+                                 .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_cmpint (send (fd, text, strlen (text), MSG_NOSIGNAL), ==, strlen (text));
+  return fd;
+}
+
+static void
+test_strangers (void)
+{
+  static const char * const words[] = { "", "a", "0123456789abcdef", "0123456789abcdef and more than that" };
+  g_autofree char *go = test_path ("go");
+  g_autofree char *script = g_strdup_printf ("until [ -e '%s' ]; do sleep 0.05; done; exec \"$@\"", go);
+  ParallelLauncher *launcher = remote_launcher_new ("sh", "-c", script, "sh", NULL);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
+  g_autoptr (ParallelStep) step = NULL;
+  int fds[40];
+  int relay;
+  int port = 0;
+  double before;
+
+  g_test_summary ("Strangers who connect do not keep the agent out, and no processor busy");
+  parallel_launcher_set_connect_back (launcher, TRUE);
+  parallel_launcher_set_address (launcher, "127.0.0.1");
+  step = parallel_step_new (remote_set (parallel_command_task_new_shell ("echo out"), launcher), NULL);
+  test_put_step (runner, step);
+  parallel_background_task_runner_close (runner);
+  relay = remote_await_agent ("relay");
+  test_wait_until ((port = find_port (relay)) > 0);
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    fds[i] = connect_to (port, words[i % G_N_ELEMENTS (words)]);
+  before = remote_get_time (relay);
+  g_usleep (300 * 1000);
+  g_assert_cmpfloat (remote_get_time (relay) - before, <, 0.1);
+  test_write_file (go, "");
+  g_assert_true (parallel_background_task_runner_wait (runner, NULL, NULL));
+  assert_prints (step, "out\n");
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    close (fds[i]);
+}
+
+/* ---- words of others ---- */
+
+static void
+test_stray_words (void)
+{
+  g_autoptr (ParallelStep) step = run_by (remote_launcher_new ("env", "LD_PRELOAD=/nonexistent/library.so", NULL), "echo out");
+  g_autoptr (GBytes) errors = parallel_step_dup_output (step, PARALLEL_OUTPUT_STREAM_STDERR, NULL);
+
+  g_test_summary ("What the system says in the agent's name is not taken for what the program prints");
+  assert_prints (step, "out\n");
+  g_assert_cmpuint (g_bytes_get_size (errors), >, 0);   /* in the program's name */
+}
+
 /* ---- no way back ---- */
 
 static void
@@ -343,6 +421,8 @@ main (int    argc,
   remote_add ("/remote/agent/killed", test_agent_killed);
   remote_add ("/remote/relay-killed", test_relay_killed);
   remote_add ("/remote/worker-killed", test_worker_killed);
+  remote_add ("/remote/strangers", test_strangers);
+  remote_add ("/remote/stray-words", test_stray_words);
   remote_add ("/remote/no-way-back", test_no_way_back);
   if (g_getenv ("REMOTE_PID_FILE") != NULL)
     test_add ("/remote/killed/program", test_killed_program);

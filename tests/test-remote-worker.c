@@ -97,7 +97,8 @@ check_frames (ParallelBackgroundTaskRunner *runner,
               gsize                         size)
 {
   ParallelTask *task = parallel_background_task_runner_get_task (runner);
-  g_autoptr (ParallelStep) result = worker_step_new (task, "big", g_strdup_printf ("%" G_GSIZE_FORMAT, size));
+  g_autofree char *size_text = g_strdup_printf ("%" G_GSIZE_FORMAT, size);
+  g_autoptr (ParallelStep) result = worker_step_new (task, "big", size_text);
   g_autoptr (ParallelStep) step = NULL;
   g_auto (GValue) input = G_VALUE_INIT;
   guint8 *data = g_malloc (size);
@@ -267,6 +268,59 @@ test_stop (void)
   test_assert_step_error (deaf, PARALLEL_RUN_ERROR, PARALLEL_RUN_ERROR_TIMED_OUT);
 }
 
+/* A worker that does not read: a stopped one, and an input that is more than what is in between takes. */
+static void
+check_deaf (gboolean connect_back,
+            gboolean kills_relay)
+{
+  const gsize size = 64 * 1024 * 1024;
+  g_autoptr (ParallelTask) task = remote_worker_task (connect_back);
+  g_autoptr (ParallelBackgroundTaskRunner) runner = worker_runner_new (task, 1);
+  g_autoptr (ParallelStep) who = worker_put (runner, "pid", "%s", "");
+  g_autoptr (ParallelStep) step = NULL;
+  g_auto (GValue) input = G_VALUE_INIT;
+  guint8 *data = g_malloc0 (size);
+  int agent;
+  int relay;
+  int pid;
+
+  test_wait_until (parallel_step_get_state (who) == PARALLEL_STEP_STATE_SUCCEEDED);
+  pid = atoi (worker_get_text (who));
+  agent = remote_await_agent ("serve");
+  relay = remote_await_agent ("relay");
+  g_assert_no_errno (kill (pid, SIGSTOP));
+  g_value_init (&input, G_TYPE_VARIANT);
+  g_value_set_variant (&input, g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE, g_free, data));
+  step = parallel_step_new (g_object_ref (task), &input);
+  parallel_step_set_timeout (step, kills_relay ? 0 : 0.5 * test_time_factor ());
+  parallel_step_set_kill_grace (step, 0.3 * test_time_factor ());
+  test_put_step (runner, step);
+  parallel_background_task_runner_close (runner);
+  g_usleep ((gulong) (0.3 * test_time_factor () * G_USEC_PER_SEC));
+  if (!test_has_sanitizer ())
+    {
+      g_assert_cmpuint (remote_get_memory (agent), <, 24 * 1024 * 1024);
+      g_assert_cmpuint (remote_get_memory (relay), <, 24 * 1024 * 1024);
+    }
+  if (kills_relay)
+    g_assert_no_errno (kill (relay, SIGKILL));
+  g_assert_false (parallel_background_task_runner_wait (runner, NULL, NULL));
+  test_assert_step_error (step, PARALLEL_RUN_ERROR,
+                          kills_relay ? PARALLEL_RUN_ERROR_UNEXPECTED_EXIT : PARALLEL_RUN_ERROR_TIMED_OUT);
+  test_wait_until (!test_process_runs (pid) && !test_process_runs (agent));
+}
+
+static void
+test_deaf (void)
+{
+  g_test_summary ("A worker that does not read is stopped all the same, and what is kept for it is bounded");
+  for (guint back = 0; back < 2; back++)
+    {
+      check_deaf (back, FALSE);
+      check_deaf (back, TRUE);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -284,5 +338,6 @@ main (int    argc,
   remote_add ("/remote-worker/no-program", test_no_program);
   remote_add ("/remote-worker/max-steps", test_max_steps);
   remote_add ("/remote-worker/stop", test_stop);
+  remote_add ("/remote-worker/deaf", test_deaf);
   return test_run ();
 }
