@@ -52,7 +52,8 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  PARALLEL_AGENT_START = 1,   /* {version u, argv aay, [cwd ay], [environ aay], deadline d, [address s, cookie ay: its halves]} */
+  PARALLEL_AGENT_START = 1,   /* {version u, argv aay, [cwd ay], [environ aay], deadline d,
+                               * [address s, cookie ay: both halves]} */
   PARALLEL_AGENT_INPUT,       /* bytes for the worker's standard input */
   PARALLEL_AGENT_END,         /* there will be no more */
   PARALLEL_AGENT_SIGNAL,      /* u8: to be sent to the worker */

@@ -7,8 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +20,7 @@
 #include <glib-unix.h>
 
 #include "parallel-agent-link.h"
+#include "parallel-agent-listener.h"
 #include "parallel-engine.h"
 #include "parallel-exec-protocol.h"
 #include "parallel-exec-reports.h"
@@ -49,9 +48,6 @@
 /* How long it may take to hear that the worker was killed. */
 #define KILL_TIME G_USEC_PER_SEC
 
-/* Who may be about to show their cookies at a time. */
-#define MAX_CALLERS 16
-
 #define SIGNS 4
 
 /* Where the token stands in the runner's START frame. */
@@ -78,9 +74,7 @@ typedef struct
   ParallelAgentLink    *stdio;
   ParallelAgentReader  *launcher_says;
   GString              *said;
-  int                   listen_fd;
-  GSource              *listener;
-  GPtrArray            *callers;      /* of Caller */
+  ParallelAgentListener *listener;    /* until HELLO, or NULL */
   ParallelAgentLink    *socket;
   ParallelAgentLink    *link;         /* the one over which HELLO came */
   char                 *job;
@@ -100,7 +94,7 @@ typedef struct
   int                   wait_status;  /* to end with */
 } Relay;
 
-static Relay relay = { .listen_fd = -1 };
+static Relay relay;
 
 static void
 set_clock (GSourceFunc func,
@@ -396,14 +390,6 @@ clock_cb (gpointer user_data)
 }
 
 static void
-stop_listening (void)
-{
-  parallel_source_clear (&relay.listener);
-  g_clear_pointer (&relay.callers, g_ptr_array_unref);
-  parallel_fd_clear (&relay.listen_fd);
-}
-
-static void
 take_hello (ParallelAgentLink *link,
             const guint8      *data,
             gsize              size)
@@ -414,7 +400,7 @@ take_hello (ParallelAgentLink *link,
   g_variant_dict_lookup (dict, "job", "s", &relay.job);
   g_variant_dict_lookup (dict, "step", "s", &relay.step);
   relay.link = link;
-  stop_listening ();
+  g_clear_pointer (&relay.listener, parallel_agent_listener_free);
   parallel_source_clear (&relay.no_runner);
   relay.input = parallel_agent_reader_new (parallel_fd_duplicate (STDIN_FILENO), &input_funcs, NULL);
   set_clock (clock_cb, relay.deadline * G_USEC_PER_SEC / SIGNS);
@@ -513,145 +499,10 @@ static const ParallelAgentLinkFuncs link_funcs = { .frame = frame_cb, .drained =
 
 /* ---- the agent's own connection ---- */
 
-typedef struct
-{
-  GSource *source;
-  int      fd;
-  guint8   cookie[PARALLEL_AGENT_COOKIE_SIZE];
-  gsize    n_read;
-} Caller;
-
 static void
-caller_free (gpointer data)
+called_cb (int fd)
 {
-  Caller *caller = data;
-
-  parallel_source_clear (&caller->source);
-  parallel_fd_clear (&caller->fd);
-  g_free (caller);
-}
-
-static gboolean
-has_cookie (const Caller *caller)
-{
-  guint8 differs = 0;
-
-  for (gsize i = 0; i < sizeof caller->cookie; i++)
-    differs |= caller->cookie[i] ^ relay.cookie[i];
-
-  return differs == 0;
-}
-
-/* It is the agent: lets it see the other half. */
-static void
-welcome (Caller *caller)
-{
-  int fd = g_steal_fd (&caller->fd);
-  int one = 1;
-
-  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  if (send (fd, relay.cookie + sizeof caller->cookie, sizeof caller->cookie, MSG_NOSIGNAL) != sizeof caller->cookie)
-    {
-      close (fd);
-      return;
-    }
   relay.socket = parallel_agent_link_new (fd, fd, FALSE, &link_funcs, NULL);
-}
-
-static gboolean
-caller_cb (int          fd,
-           GIOCondition condition,
-           gpointer     user_data)
-{
-  Caller *caller = user_data;
-  gssize n = recv (fd, caller->cookie + caller->n_read, sizeof caller->cookie - caller->n_read, 0);
-
-  if (n < 0 && (errno == EAGAIN || errno == EINTR))
-    return G_SOURCE_CONTINUE;
-  caller->n_read += MAX (n, 0);
-  if (n > 0 && caller->n_read < sizeof caller->cookie)
-    return G_SOURCE_CONTINUE;
-
-  if (n > 0 && relay.socket == NULL && has_cookie (caller))
-    welcome (caller);
-  g_ptr_array_remove (relay.callers, caller);   /* if a stranger, the agent may still come */
-  return G_SOURCE_CONTINUE;
-}
-
-/* Whoever is silent for longest makes room, so that strangers do not keep the agent out. */
-static gboolean
-listener_cb (int          fd,
-             GIOCondition condition,
-             gpointer     user_data)
-{
-  int caller_fd = accept4 (fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  Caller *caller;
-
-  if (caller_fd < 0)
-    return G_SOURCE_CONTINUE;
-
-  if (relay.callers->len == MAX_CALLERS)
-    g_ptr_array_remove_index (relay.callers, 0);
-  caller = g_new0 (Caller, 1);
-  caller->fd = caller_fd;
-  caller->source = g_unix_fd_source_new (caller_fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
-  g_source_set_callback (caller->source, G_SOURCE_FUNC (caller_cb), caller, NULL);
-  g_source_attach (caller->source, g_main_context_get_thread_default ());
-  g_ptr_array_add (relay.callers, caller);
-  return G_SOURCE_CONTINUE;
-}
-
-/* Nothing else waits yet. */
-static GInetAddress *
-resolve (const char *address)
-{
-  g_autoptr (GResolver) resolver = NULL;
-  GInetAddress *inet = g_inet_address_new_from_string (address);
-  GList *found;
-
-  if (inet != NULL)
-    return inet;
-
-  resolver = g_resolver_get_default ();
-  found = g_resolver_lookup_by_name (resolver, address, NULL, NULL);
-  if (found != NULL)
-    inet = g_object_ref (found->data);
-  g_resolver_free_addresses (found);
-  return inet;
-}
-
-/* "address:port", or NULL where it cannot be listened there. */
-static char *
-listen_at (const char *address)
-{
-  g_autoptr (GInetAddress) inet = resolve (address);
-  g_autoptr (GSocketAddress) wanted = inet != NULL ? g_inet_socket_address_new (inet, 0) : NULL;
-  g_autoptr (GSocketAddress) actual = NULL;
-  struct sockaddr_storage native;
-  socklen_t size = sizeof native;
-  g_autofree char *text = NULL;
-  guint16 port;
-
-  if (wanted == NULL)
-    return NULL;
-  relay.listen_fd = socket (g_socket_address_get_family (wanted), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (relay.listen_fd < 0 || !g_socket_address_to_native (wanted, &native, sizeof native, NULL) ||
-      bind (relay.listen_fd, (struct sockaddr *) &native, g_socket_address_get_native_size (wanted)) != 0 ||
-      listen (relay.listen_fd, 8) != 0 || getsockname (relay.listen_fd, (struct sockaddr *) &native, &size) != 0)
-    {
-      parallel_fd_clear (&relay.listen_fd);
-      return NULL;
-    }
-
-  relay.callers = g_ptr_array_new_with_free_func (caller_free);
-  relay.listener = g_unix_fd_source_new (relay.listen_fd, G_IO_IN);
-  g_source_set_callback (relay.listener, G_SOURCE_FUNC (listener_cb), NULL, NULL);
-  g_source_attach (relay.listener, g_main_context_get_thread_default ());
-  actual = g_socket_address_new_from_native (&native, size);
-  port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (actual));
-  text = g_inet_address_to_string (inet);
-  return g_inet_address_get_family (inet) == G_SOCKET_FAMILY_IPV6 ? g_strdup_printf ("[%s]:%u", text, port)
-                                                                  : g_strdup_printf ("%s:%u", text, port);
 }
 
 /* ---- the launcher ---- */
@@ -726,7 +577,7 @@ start_launcher (char    **launcher,
 }
 
 static void
-send_start (const char *address)
+send_start (void)
 {
   GVariantDict dict;
 
@@ -738,9 +589,9 @@ send_start (const char *address)
     g_variant_dict_insert (&dict, "cwd", "^ay", relay.cwd);
   if (relay.env != NULL)
     g_variant_dict_insert (&dict, "environ", "^aay", relay.env);
-  if (address != NULL)
+  if (relay.listener != NULL)
     {
-      g_variant_dict_insert (&dict, "address", "s", address);
+      g_variant_dict_insert (&dict, "address", "s", parallel_agent_listener_get_address (relay.listener));
       g_variant_dict_insert_value (&dict, "cookie", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, relay.cookie,
                                                                               sizeof relay.cookie, 1));
     }
@@ -787,7 +638,6 @@ parallel_agent_relay_begin (const char  *spec,
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *address = NULL;
-  g_autofree char *where = NULL;
 
   relay.said = g_string_new (NULL);
   make_cookie ();
@@ -803,7 +653,7 @@ parallel_agent_relay_begin (const char  *spec,
   relay.no_runner = g_unix_fd_source_new (STDIN_FILENO, (GIOCondition) (G_IO_HUP | POLLRDHUP));
   g_source_set_callback (relay.no_runner, G_SOURCE_FUNC (no_runner_cb), NULL, NULL);
   g_source_attach (relay.no_runner, g_main_context_get_thread_default ());
-  where = address != NULL ? listen_at (address) : NULL;
-  send_start (where);
+  relay.listener = address != NULL ? parallel_agent_listener_new (address, relay.cookie, called_cb) : NULL;
+  send_start ();
   set_clock (no_hello_cb, HELLO_TIME * G_USEC_PER_SEC);
 }

@@ -518,6 +518,17 @@ check_setup (ParallelWorkerTask  *task,
   return FALSE;
 }
 
+static void
+make_token (guint8 *token)
+{
+  for (gsize i = 0; i < PARALLEL_FRAME_TOKEN_SIZE; i += sizeof (guint32))
+    {
+      guint32 number = g_random_int ();
+
+      memcpy (token + i, &number, sizeof number);
+    }
+}
+
 gboolean
 parallel_pool_worker_start (ParallelWorkerPool  *pool,
                             int                  place,
@@ -535,13 +546,7 @@ parallel_pool_worker_start (ParallelWorkerPool  *pool,
       return FALSE;
     }
 
-  for (gsize i = 0; i < sizeof token; i += sizeof (guint32))
-    {
-      guint32 number = g_random_int ();
-
-      memcpy (token + i, &number, sizeof number);
-    }
-
+  make_token (token);
   self = g_new0 (ParallelPoolWorker, 1);
   self->pool = pool;
   self->place = place;

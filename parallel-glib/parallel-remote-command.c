@@ -115,16 +115,31 @@ parallel_pieces_feed (ParallelPieces    *self,
 
 /* ---- there ---- */
 
+static void
+parse_stdin (GVariant            *command,
+             ParallelCommandTask *task)
+{
+  g_autoptr (GVariant) input = g_variant_lookup_value (command, "stdin", G_VARIANT_TYPE_BYTESTRING);
+  g_autofree char *path = NULL;
+
+  if (input != NULL)
+    {
+      g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (input);
+
+      parallel_command_task_set_stdin_bytes (task, bytes);
+    }
+  if (g_variant_lookup (command, "stdin-path", "^ay", &path))
+    parallel_command_task_set_stdin_path (task, path);
+}
+
 ParallelTask *
 parallel_remote_parse_command (GVariant  *command,
                                GError   **error)
 {
   g_autoptr (ParallelTask) task = NULL;
-  g_autoptr (GVariant) input = NULL;
   g_auto (GStrv) argv = NULL;
   g_auto (GStrv) env = NULL;
   g_autofree char *cwd = NULL;
-  g_autofree char *stdin_path = NULL;
   gboolean merge = FALSE;
   gboolean usage = FALSE;
   gboolean tree = FALSE;
@@ -142,15 +157,7 @@ parallel_remote_parse_command (GVariant  *command,
     parallel_command_task_set_environ (PARALLEL_COMMAND_TASK (task), (const char * const *) env);
   if (g_variant_lookup (command, "cwd", "^ay", &cwd))
     parallel_command_task_set_cwd (PARALLEL_COMMAND_TASK (task), cwd);
-  input = g_variant_lookup_value (command, "stdin", G_VARIANT_TYPE_BYTESTRING);
-  if (input != NULL)
-    {
-      g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (input);
-
-      parallel_command_task_set_stdin_bytes (PARALLEL_COMMAND_TASK (task), bytes);
-    }
-  if (g_variant_lookup (command, "stdin-path", "^ay", &stdin_path))
-    parallel_command_task_set_stdin_path (PARALLEL_COMMAND_TASK (task), stdin_path);
+  parse_stdin (command, PARALLEL_COMMAND_TASK (task));
   g_variant_lookup (command, "merge-stderr", "b", &merge);
   g_variant_lookup (command, "measure-usage", "b", &usage);
   g_variant_lookup (command, "tree", "b", &tree);
