@@ -117,6 +117,24 @@ remote_await_agent (const char *role)
   return found;
 }
 
+int
+remote_find_child (int         parent,
+                   const char *role)
+{
+  g_autoptr (GDir) folder = g_dir_open ("/proc", 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (folder)) != NULL)
+    {
+      g_autofree char *text = g_ascii_isdigit (name[0]) ? read_proc (name, "stat", NULL) : NULL;
+
+      if (text != NULL && atoi (strrchr (text, ')') + 4) == parent && is_agent (name, role))
+        return atoi (name);
+    }
+
+  return 0;
+}
+
 double
 remote_get_time (int pid)
 {

@@ -37,6 +37,9 @@ guint             remote_count          (void);
 /* The only "parallel-glib-agent @role" that there is; waits for it. */
 int               remote_await_agent    (const char       *role);
 guint             remote_count_agents   (const char       *role);
+/* A child of the process @parent, which may be another test program's; 0: none. */
+int               remote_find_child     (int               parent,
+                                         const char       *role);
 /* Reads a whole number as soon as the file has it, as test_await_number(), but not the same as @before. */
 int               remote_await_other    (const char       *path,
                                          int               before);

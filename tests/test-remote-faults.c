@@ -165,12 +165,15 @@ test_big_spec (void)
 
 /* ---- what is lost ---- */
 
+/* @is_watched: closely, which is not for a machine that has much to do. */
 static ParallelLauncher *
-watched_launcher (gboolean connect_back)
+watched_launcher (gboolean connect_back,
+                  gboolean is_watched)
 {
   ParallelLauncher *launcher = remote_launcher ();
 
-  parallel_launcher_set_heartbeat_timeout (launcher, 0.5 * test_time_factor ());
+  if (is_watched)
+    parallel_launcher_set_heartbeat_timeout (launcher, 0.5 * test_time_factor ());
   parallel_launcher_set_connect_back (launcher, connect_back);
   parallel_launcher_set_address (launcher, "127.0.0.1");
   return launcher;
@@ -179,13 +182,14 @@ watched_launcher (gboolean connect_back)
 /* Leaves its process id and waits, the first time; the second time it is done at once. */
 static ParallelTask *
 waiting_task (gboolean    connect_back,
+              gboolean    is_watched,
               const char *path,
               const char *once)
 {
   g_autofree char *line = g_strdup_printf ("echo begun; [ ! -e '%s' ] || exit 0; : > '%s'; echo $$ > '%s'; "
                                            "while :; do sleep 0.05; done", once, once, path);
 
-  return remote_set (parallel_command_task_new_shell (line), watched_launcher (connect_back));
+  return remote_set (parallel_command_task_new_shell (line), watched_launcher (connect_back, is_watched));
 }
 
 /* Runs it and does @harm, to the agent in @role, while it runs. @error: what it ends with, or NULL if it is to succeed
@@ -199,7 +203,8 @@ harm (gboolean    connect_back,
   g_autofree char *path = test_path ("pid");
   g_autofree char *once = test_path ("once");
   g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
-  g_autoptr (ParallelStep) step = parallel_step_new (waiting_task (connect_back, path, once), NULL);
+  ParallelTask *task = waiting_task (connect_back, signum == SIGSTOP, path, once);
+  g_autoptr (ParallelStep) step = parallel_step_new (task, NULL);
   int agent;
   int pid;
 
@@ -233,7 +238,7 @@ test_agent_stopped (void)
   g_test_summary ("An agent that is silent is lost");
   for (guint back = 0; back < 2; back++)
     {
-      harm (back, "serve", SIGSTOP, "The worker on env is lost: there was no sign of life for 0.5 s*");
+      harm (back, "serve", SIGSTOP, "The worker on env is lost: there was no sign of life for * s*");
       harm (back, "serve", SIGSTOP, NULL);
     }
 }
@@ -340,7 +345,8 @@ test_strangers (void)
 static void
 test_stray_words (void)
 {
-  g_autoptr (ParallelStep) step = run_by (remote_launcher_new ("env", "LD_PRELOAD=/nonexistent/library.so", NULL), "echo out");
+  ParallelLauncher *launcher = remote_launcher_new ("env", "LD_PRELOAD=/nonexistent/library.so", NULL);
+  g_autoptr (ParallelStep) step = run_by (launcher, "echo out");
   g_autoptr (GBytes) errors = parallel_step_dup_output (step, PARALLEL_OUTPUT_STREAM_STDERR, NULL);
 
   g_test_summary ("What the system says in the agent's name is not taken for what the program prints");
@@ -404,6 +410,49 @@ test_killed (void)
   test_wait_until (!test_process_runs (test_await_number (path)));
 }
 
+/* In a process of its own, which is stopped for a while: runs a step that prints much. */
+static void
+test_stopped_program (void)
+{
+  g_autoptr (ParallelStep) step = remote_run (remote_shell ("head -c 104857600 /dev/zero; echo 1 > '%s'",
+                                                            g_getenv ("REMOTE_PID_FILE")), NULL);
+
+  g_assert_cmpint (parallel_step_get_state (step), ==, PARALLEL_STEP_STATE_SUCCEEDED);
+  g_assert_cmpuint (parallel_step_get_output_size (step, PARALLEL_OUTPUT_STREAM_STDOUT), ==, 104857600);
+}
+
+static void
+test_stopped (void)
+{
+  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *path = test_path ("done");
+  g_autoptr (GSubprocess) subprocess = NULL;
+  g_autoptr (GError) error = NULL;
+  int program;
+  int relay = 0;
+  int agent = 0;
+
+  g_test_summary ("A program that does not read is waited for, and little is kept for it");
+  g_setenv ("REMOTE_PID_FILE", path, TRUE);
+  subprocess = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error, self, "-p", "/remote/stopped/program", NULL);
+  g_unsetenv ("REMOTE_PID_FILE");
+  g_assert_no_error (error);
+  program = atoi (g_subprocess_get_identifier (subprocess));
+  test_wait_until ((relay = remote_find_child (program, "relay")) > 0);
+  test_wait_until ((agent = remote_find_child (relay, "serve")) > 0);
+  test_wait_until (remote_find_child (agent, "commands") > 0);
+  g_assert_no_errno (kill (program, SIGSTOP));
+  g_usleep (500 * 1000);
+  if (!test_has_sanitizer ())
+    {
+      g_assert_cmpuint (remote_get_memory (relay), <, 24 * 1024 * 1024);
+      g_assert_cmpuint (remote_get_memory (agent), <, 24 * 1024 * 1024);
+    }
+  g_assert_no_errno (kill (program, SIGCONT));
+  g_assert_true (g_subprocess_wait_check (subprocess, NULL, &error));
+  g_assert_no_error (error);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -425,8 +474,14 @@ main (int    argc,
   remote_add ("/remote/stray-words", test_stray_words);
   remote_add ("/remote/no-way-back", test_no_way_back);
   if (g_getenv ("REMOTE_PID_FILE") != NULL)
-    test_add ("/remote/killed/program", test_killed_program);
+    {
+      test_add ("/remote/killed/program", test_killed_program);
+      test_add ("/remote/stopped/program", test_stopped_program);
+    }
   else
-    remote_add ("/remote/killed", test_killed);
+    {
+      remote_add ("/remote/killed", test_killed);
+      remote_add ("/remote/stopped", test_stopped);
+    }
   return test_run ();
 }

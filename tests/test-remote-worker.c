@@ -296,6 +296,7 @@ check_deaf (gboolean connect_back,
   parallel_step_set_kill_grace (step, 0.3 * test_time_factor ());
   test_put_step (runner, step);
   parallel_background_task_runner_close (runner);
+  test_wait_until (parallel_step_get_state (step) == PARALLEL_STEP_STATE_RUNNING);
   g_usleep ((gulong) (0.3 * test_time_factor () * G_USEC_PER_SEC));
   if (!test_has_sanitizer ())
     {
