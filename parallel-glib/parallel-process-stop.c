@@ -77,20 +77,21 @@ signal_group (ParallelProcessStop *self)
   int signum = get_signal (self);
   int pid = self->tree.pid;
 
-  if (signum == SIGKILL && self->supervised && !self->exited)
-    {
-      kill (pid, PARALLEL_EXEC_SIGNAL_KILL);
-      kill (pid, SIGCONT);
-      return;
-    }
-
+  /* To its group, in which it is alone or with a helper that supervises it and does not hear signals. */
   if (self->mark == NULL)
     {
       if (!self->exited)
         {
-          kill (pid, signum);
-          kill (pid, SIGCONT);
+          kill (-pid, signum == SIGKILL ? PARALLEL_EXEC_SIGNAL_KILL : signum);
+          kill (-pid, SIGCONT);
         }
+      return;
+    }
+
+  if (signum == SIGKILL && self->supervised && !self->exited)
+    {
+      kill (pid, PARALLEL_EXEC_SIGNAL_KILL);
+      kill (pid, SIGCONT);
       return;
     }
 
@@ -155,7 +156,7 @@ finish (ParallelProcessStop *self,
   const char *left = complete ? NULL : self->left->len > 0 ? self->left->str : "processes unknown";
 
   if (!complete && self->mark == NULL)
-    kill (self->tree.pid, SIGKILL);
+    kill (-self->tree.pid, SIGKILL);
 
   g_source_set_ready_time (self->timer, -1);
   self->done (self->user_data, left);

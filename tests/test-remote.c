@@ -509,6 +509,25 @@ test_cancel_tree (void)
 }
 
 static void
+ignore_child (int number)
+{
+}
+
+/* Where exit statuses are not safe the relay is supervised, by a process that hears no signals. */
+static void
+test_cancel_supervised (void)
+{
+  struct sigaction before;
+  struct sigaction action = { .sa_handler = ignore_child };
+
+  g_test_summary ("So can one of a program that has a handler for its children");
+  sigaction (SIGCHLD, &action, &before);
+  test_cancel ();
+  test_cancel_deaf ();
+  sigaction (SIGCHLD, &before, NULL);
+}
+
+static void
 test_halt (void)
 {
   g_autoptr (ParallelBackgroundTaskRunner) runner = test_silent_runner ();
@@ -587,6 +606,7 @@ main (int    argc,
   remote_add ("/remote/cancel", test_cancel);
   remote_add ("/remote/cancel/deaf", test_cancel_deaf);
   remote_add ("/remote/cancel/tree", test_cancel_tree);
+  remote_add ("/remote/cancel/supervised", test_cancel_supervised);
   remote_add ("/remote/halt", test_halt);
   remote_add ("/remote/timeout", test_timeout);
   return test_run ();
