@@ -3,7 +3,7 @@
 #
 # Installs what the library is compared with (Debian; root or sudo), makes a release build in _build/benchmarks, runs the
 # benchmarks, all or those with the given names, and prints a table. What came out is left beside the build as results.json and
-# chart.svg. All together take about twelve minutes; the machine should have nothing else to do.
+# chart.svg. All together take about eleven minutes; the machine should have nothing else to do.
 #
 # UPDATE_PAGE=1: takes the results into docs/performance.md and its chart
 # BENCHMARKS_BUILD_DIR: another place for the build
