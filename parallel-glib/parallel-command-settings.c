@@ -7,20 +7,6 @@
 
 /* Where a program runs, what it reads, where its output goes, and how it is kept. */
 
-gboolean
-parallel_command_task_set_string (char       **field,
-                                  const char  *value)
-{
-  char *previous = *field;
-
-  if (g_strcmp0 (previous, value) == 0)
-    return FALSE;
-
-  *field = g_strdup (value);
-  g_free (previous);
-  return TRUE;
-}
-
 /**
  * parallel_command_task_get_launcher: (get-property launcher)
  * @self: a command task
@@ -125,7 +111,7 @@ parallel_command_task_set_stdin_path (ParallelCommandTask *self,
 {
   g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
 
-  if (parallel_command_task_set_string (&self->stdin_path, path))
+  if (parallel_set_string (&self->stdin_path, path))
     g_object_notify (G_OBJECT (self), "stdin-path");
 }
 

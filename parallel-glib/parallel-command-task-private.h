@@ -6,6 +6,7 @@
 #pragma once
 
 #include "parallel-command-task.h"
+#include "parallel-value.h"
 
 G_BEGIN_DECLS
 
@@ -33,10 +34,6 @@ struct _ParallelCommandTask
   /* Guarded by a mutex of parallel-command-remote.c; constant once it is there. */
   ParallelTask  *agents;            /* the workers that run it where the launcher starts them; NULL until they are needed */
 };
-
-/* parallel-command-settings.c: as g_set_str() of later GLib versions. */
-gboolean            parallel_command_task_set_string (char                **field,
-                                                      const char           *value);
 
 /* parallel-command-input.c; any thread. */
 gboolean            parallel_command_task_check    (ParallelTask         *task,

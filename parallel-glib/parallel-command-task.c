@@ -512,7 +512,7 @@ parallel_command_task_set_cwd (ParallelCommandTask *self,
 {
   g_return_if_fail (PARALLEL_IS_COMMAND_TASK (self));
 
-  if (parallel_command_task_set_string (&self->cwd, cwd))
+  if (parallel_set_string (&self->cwd, cwd))
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CWD]);
 }
 

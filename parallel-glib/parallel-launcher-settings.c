@@ -5,21 +5,9 @@
 
 #include "parallel-launcher-private.h"
 
+#include "parallel-value.h"
+
 /* What must be known of a launcher. */
-
-static gboolean
-set_string (char       **field,
-            const char  *value)
-{
-  char *previous = *field;
-
-  if (g_strcmp0 (previous, value) == 0)
-    return FALSE;
-
-  *field = g_strdup (value);
-  g_free (previous);
-  return TRUE;
-}
 
 static void
 set_strings (char               ***field,
@@ -217,7 +205,7 @@ parallel_launcher_set_agent (ParallelLauncher *self,
 {
   g_return_if_fail (PARALLEL_IS_LAUNCHER (self));
 
-  if (set_string (&self->agent, agent))
+  if (parallel_set_string (&self->agent, agent))
     g_object_notify (G_OBJECT (self), "agent");
 }
 
@@ -360,6 +348,6 @@ parallel_launcher_set_address (ParallelLauncher *self,
 {
   g_return_if_fail (PARALLEL_IS_LAUNCHER (self));
 
-  if (set_string (&self->address, address))
+  if (parallel_set_string (&self->address, address))
     g_object_notify (G_OBJECT (self), "address");
 }

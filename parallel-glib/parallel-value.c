@@ -83,3 +83,17 @@ parallel_value_is_plain (const GValue *value)
       return G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value)) <= G_TYPE_VARIANT;
     }
 }
+
+gboolean
+parallel_set_string (char       **field,
+                     const char  *value)
+{
+  char *previous = *field;
+
+  if (g_strcmp0 (previous, value) == 0)
+    return FALSE;
+
+  *field = g_strdup (value);
+  g_free (previous);
+  return TRUE;
+}

@@ -26,4 +26,8 @@ gboolean  parallel_value_is_none  (const GValue *value);
 /* Whether the value can be freed without calling code that somebody outside of GLib wrote. */
 gboolean  parallel_value_is_plain (const GValue *value);
 
+/* As g_set_str() of later GLib versions: whether the field has changed. */
+gboolean  parallel_set_string     (char        **field,
+                                   const char   *value);
+
 G_END_DECLS
