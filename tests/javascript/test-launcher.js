@@ -124,8 +124,9 @@ const cases = {
 
   async halt(launcher) {
     const runner = new BackgroundTaskRunner(command(['sleep', '{}']), {launcher, ...quiet});
+    const started = new Promise(resolve => runner.runner.connect('step-started', () => resolve()));
     runner.put(31);
-    GLib.usleep(100000);
+    await started;
     runner.halt();
     const error = await errorOf(runner.wait());
     assert(error.matches(Parallel.RunError, Parallel.RunError.HALTED), `${error}`);
